@@ -99,7 +99,8 @@ REGIMES = {
     "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
 }
 OWN_RATES = "the same, own learning rates"
-LEGEND = """Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
+LEGEND = """\
+Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
 taken ([later runs](docs/findings.md)). "-": no runs. Incomplete: too few runs for a look.
 
 - n=3+5: runs of the changed network and of its control; n=6: six of each, or six compared with themselves; 12/9: twelve pairs

@@ -1,7 +1,7 @@
 """`list` and `plan`: show what can be asked, and what it would cost."""
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,8 @@ def _with_defaults(labels: Iterable[str], defaults: Sequence[str]) -> str:
 
 
 def show_plans(args: argparse.Namespace) -> None:
+    from study.record.tables import read_runs
+
     results = there(results_dir(), "RESULTS_DIR", may_be_new=True)
     there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
@@ -112,7 +114,7 @@ def show_plans(args: argparse.Namespace) -> None:
         return
     plans, place = plans_of(args, machine)
     done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(place.spool_dir / planned.key)}
-    pace = pace_of(place.machine)
+    pace, recorded = pace_of(place.machine), frozenset(read_runs(results).key) - done
 
     def cost(planned_runs: Sequence[PlannedRun]):
         return pace.cost([planned for planned in planned_runs if planned.key not in done])
@@ -127,6 +129,7 @@ def show_plans(args: argparse.Namespace) -> None:
                 "learning_rate": planned.recipe.optim.learning_rate,
                 "key": planned.key,
                 "done": planned.key in done,
+                "in_tables": planned.key in recorded,
             }
             for plan in plans
             for planned in plan.planned_runs
@@ -144,8 +147,10 @@ def show_plans(args: argparse.Namespace) -> None:
         )
         return
     for plan in plans:
-        _show(plan, place.machine, done, found)
+        _show(plan, place.machine, done, recorded, found)
         print("  " + cost(plan.planned_runs).words)
+    if any(planned.key in recorded for plan in plans for planned in plan.planned_runs):
+        print("Runs in the tables that were not made in this SPOOL_DIR count for the verdict; they are trained here as well.")
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
 
@@ -238,8 +243,11 @@ def _scored_words(claim: Claim, trial: PlannedRun) -> str:
     )
 
 
-def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Finding]") -> None:
-    """Print the claim, what its margin needs, and a line for each base and arm. `found`: the findings so far."""
+def _show(
+    plan: ClaimPlan, machine: Machine, done: Collection[str], recorded: Collection[str], found: "Sequence[Finding]"
+) -> None:
+    """Print the claim, what its margin needs, and a line for each base and arm. `done`: the keys of runs in the directory of
+    runs; `recorded`: of others that are in the tables; `found`: the findings so far."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
     print("  " + asked.headline(machine, plan.planned_runs[0].fingerprint).replace("\n", "\n  "))
@@ -258,9 +266,10 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Fi
     for (base, arm), planned_runs in groups.items():
         entry = tuned.entry(asked.name, asked.scale, base, arm) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
-        there = sum(planned.key in done for planned in planned_runs)
+        there, elsewhere = (sum(planned.key in keys for planned in planned_runs) for keys in (done, recorded))
+        more = f", {elsewhere} in the tables from elsewhere" if elsewhere else ""
         print(
-            f"  {base:<22} {arm:<{width}} {counted(len(planned_runs), 'seed')}, {there} done, "
+            f"  {base:<22} {arm:<{width}} {counted(len(planned_runs), 'seed')}, {there} done{more}, "
             f"learning rate {planned_runs[0].recipe.optim.learning_rate:g} ({rate})"
         )
 

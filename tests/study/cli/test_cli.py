@@ -14,12 +14,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from helpers import write_tuned
+from helpers import made_up_result, write_tuned
 from made_up_images import image_folders
 
 from alexnet.errors import Refused
 from study.cli.console import Console
 from study.cli.main import main, parser
+from study.environment import MY_RESULTS
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
 from study.report.pages import PAGES
 from study.report.verdict_files import FILE, TABLE
 
@@ -149,6 +153,25 @@ def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     assert [(claim["claim"], claim["scale"], claim["runs"]) for claim in plan["claims"]] == [("relu_sooner", "smoke", 2)]
     machine = plan["machine"]
     assert plan["core_hours"] == pytest.approx(plan["expected_seconds"] * machine["threads"] * machine["jobs"] / 3600)
+
+
+@pytest.mark.slow
+def test_a_plan_tells_which_runs_are_in_the_tables_though_they_were_made_elsewhere(here, capsys):
+    command = ["plan", "relu_sooner", "--scale", "smoke"]
+    assert main([*command, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    planned_runs = make_plan("relu_sooner", "smoke", plan["claims"][0]["fingerprint"], Tuned.read(here / MY_RESULTS))
+    (one,) = (planned for planned in planned_runs if planned.arm == "tanh")
+    tables.merge(here / MY_RESULTS, [made_up_result(one)])
+    assert main([*command, "--json"]) == 0
+    assert {row["arm"]: row["in_tables"] for row in json.loads(capsys.readouterr().out)["runs"]} == {
+        "relu": False,
+        "tanh": True,
+    }
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [("1 in the tables" in line) for line in lines if "learning rate 0" in line] == [False, True]
+    assert lines[-1].startswith("Runs in the tables that were not made in this SPOOL_DIR")
 
 
 @pytest.mark.slow
