@@ -19,6 +19,8 @@ from study.plan.tuned import Tuned
 from study.questions.scales import scale_named
 
 CALIBRATION_IMAGES = 32
+SHORT_SECONDS = 2.0
+"""A step on a CPU that takes no longer than this is measured with its whole batch."""
 BUSY = 0.5
 """From this load on, in processes for each core, other work makes a calibration slower."""
 OVERHEAD = 1.15
@@ -114,22 +116,29 @@ def may_stop_before(planned: PlannedRun, tuned: Tuned) -> bool:
 def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
     """Return the median seconds of a step of the runs that share a process: `machine.jobs` runs on a GPU, one on a CPU.
 
-    Uses random pixels. On a CPU, batches larger than CALIBRATION_IMAGES are not measured but scaled up. Other work on the
-    machine makes the steps slower; that is not detected.
+    Uses random pixels. On a CPU, steps of more than CALIBRATION_IMAGES that would take over SHORT_SECONDS are not measured but
+    scaled up from fewer images, which says too much: a large batch needs less time for each image.
     """
-    on_cpu = machine.device == "cpu"
-    batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
-    runs = share = 1 if on_cpu else machine.jobs
+    if machine.device != "cpu":
+        return _median_seconds(recipe, machine, machine.jobs)
+    whole = recipe.optim.batch_size
+    few = min(whole, CALIBRATION_IMAGES)
+    scaled = _median_seconds(changed(recipe, {"optim.batch_size": few}), machine, 1) * whole / few
+    return _median_seconds(recipe, machine, 1) if few < whole and scaled < SHORT_SECONDS else scaled
+
+
+def _median_seconds(recipe: Recipe, machine: Machine, runs: int) -> float:
+    """Return the median seconds of a step of `runs` runs. If memory does not suffice for all of them, so many steps of fewer
+    runs as they need."""
+    share = runs
     while True:
         try:
-            seconds = seconds_of_rounds(changed(recipe, {"optim.batch_size": batch}), machine, share)
-            break
+            return statistics.median(seconds_of_rounds(recipe, machine, share)) * runs / share
         except Exception as error:
             if share == 1 or not is_out_of_memory(error):
                 raise
         give_memory_back()
         share //= 2  # the runs themselves will do the same
-    return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
 
 
 def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:

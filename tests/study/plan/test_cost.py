@@ -74,6 +74,23 @@ def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsew
     assert costs[:2] == [0, 0] and 0 < costs[2] < 1
 
 
+@pytest.mark.parametrize(("fixed", "expected"), [(0.1, 0.1 + 0.128), (1.0, 4 * (1.0 + 0.032))])
+def test_a_short_step_is_measured_with_its_whole_batch_and_a_long_one_scaled_up(monkeypatch, fixed, expected):
+    """Made-up steps of `fixed` seconds and a millisecond for each image, in batches of 128; 32 images are measured first."""
+    recipe = changed(SMALL, {"optim.batch_size": 128, "data.train_images": 1024})
+    steps = lambda recipe, machine, runs: [fixed + 0.001 * recipe.optim.batch_size] * 3  # noqa: E731
+    monkeypatch.setattr(cost, "seconds_of_rounds", steps)
+    assert cost.seconds_of_a_step.__wrapped__(recipe, MACHINE) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("load", "source"), [(0.2, "a calibration on"), (1.6, "a calibration beside other work")])
+def test_a_calibration_beside_other_work_says_so(tmp_path, monkeypatch, load, source):
+    monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
+    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    assert cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost([small_run()]).source.startswith(source)
+
+
 @pytest.mark.slow
 def test_a_calibration_takes_as_many_rounds_of_as_many_runs_as_asked(one_thread):
     taken = []
