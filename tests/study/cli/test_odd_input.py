@@ -179,7 +179,7 @@ runpy.run_module("study", run_name="__main__", alter_sys=True)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6, 1.0])
-@pytest.mark.parametrize("line", ["list", "train FIGURE_1_A --set data.name=shapes"])
+@pytest.mark.parametrize("line", ["plan all --scale shapes", "train FIGURE_1_A --set data.name=shapes"])
 def test_asked_to_stop_in_its_first_second_a_command_ends_with_75(tmp_path, seconds, line):
     """From when it has its handler: before, all is Python's own, which nothing here can change."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
