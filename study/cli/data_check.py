@@ -30,7 +30,7 @@ def check(args: argparse.Namespace) -> int:
     if args.source:
         raise Refused("--from: only `data pack NAME` takes it; `data check DIR` already names its folder")
     if args.images:
-        raise Refused("--images: `data check DIR` already names its folder")
+        raise Refused("--images: `data check DIR` already names its folder; leave out --images, and IMAGES")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_progress(str(name)))
     console = Console(to_stderr=args.json)

@@ -346,3 +346,9 @@ def test_a_bound_of_a_ratio_close_to_1_is_told_with_its_side_too():
     rule = SimpleNamespace(direction=-1, error="")
     assert bound_words(SimpleNamespace(effect=effect, bound=0.9996, rule=rule), SimpleNamespace()) == "below x0.9996"
     assert bound_words(SimpleNamespace(effect=effect, bound=0.95, rule=rule), SimpleNamespace()) == "below x0.95"
+
+
+def test_a_chance_is_never_said_to_be_certain(folder, trainer, capsys):
+    assert main([*COMMAND, "--plan"]) == 0  # an effect of five points at a spread of a tenth
+    out = capsys.readouterr().out
+    assert "the chance of that is over 99%" in out and "100%" not in out

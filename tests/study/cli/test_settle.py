@@ -353,3 +353,28 @@ def test_of_ones_own_images_the_claims_that_are_named_alone_are_counted(tmp_path
     goal = settle_run.settle_goal_of(args, on_gpu=False)
     asked = {name for name, _ in family(all_claims(), PETS)}
     assert len(asked) > 10 and {name for name, _ in goal.rule.members} == (counted or asked)
+
+
+@pytest.mark.parametrize(
+    ("word", "alone", "more_seeds", "said"),
+    [
+        ("supported", "", None, "supported, "),
+        ("undecided", "contradicted", 3, "contradicted alone, "),
+        ("undecided", "", 3, ""),
+        ("undecided", "", None, "undecided, "),
+        ("incomplete", "", 3, ""),
+    ],
+)
+def test_a_plan_says_what_stands_until_the_next_look(word, alone, more_seeds, said):
+    verdict = SimpleNamespace(direction=word, alone=alone, more_seeds=more_seeds)
+    assert settle_run._standing_words(SimpleNamespace(word=word, verdict=verdict)) == said
+    assert settle_run._standing_words(None) == ""
+
+
+def test_a_look_that_this_machine_cannot_complete_has_neither_runs_nor_hours(folder, trainer, monkeypatch, capsys):
+    monkeypatch.setattr(settle_plan.Settling, "to_look", lambda *_: None)
+    assert main(["settle", "--scale", "shapes", "--plan", "--json"]) == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert {row[f"{what}_to_{look}_look"] for what in ("runs", "hours") for look in ("next", "last")} == {None}
+    assert main(["settle", "--scale", "shapes", "--plan"]) == 0
+    assert "runs of another machine" in capsys.readouterr().out

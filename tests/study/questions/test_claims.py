@@ -556,6 +556,13 @@ def test_a_file_of_a_name_that_exists_is_refused_and_the_claim_of_the_package_st
     assert found["depth"] == CLAIMS["depth"]
 
 
+@pytest.mark.parametrize("name", ["my gelu", "2nd", "a-b"])
+def test_a_file_whose_name_cannot_be_typed_as_one_word_is_refused_by_its_name(claims_dir, name):
+    (claims_dir / f"{name}.py").write_text(OWN_CLAIM)
+    found, wrong = read_claims()
+    assert set(found) == set(CLAIMS) and "letters, digits and _ only" in str(wrong[name])
+
+
 def test_a_faulty_file_stops_only_itself_and_is_told_once(claims_dir, capsys):
     (claims_dir / "gelu.py").write_text(OWN_CLAIM)
     (claims_dir / "broken.py").write_text("CLAIM = 1 / 0")
