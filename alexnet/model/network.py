@@ -53,10 +53,11 @@ class LocalConv2d(nn.Module):
         # With images between positions and inputs, a patch is a few copies of whole rows. F.unfold and a transposed copy of its
         # patches took four times as long on a CPU.
         maps = F.pad(maps.permute(2, 3, 0, 1), (0, 0, 0, 0, *[self.padding] * 4))  # [size, size, n, inputs], with the border
-        offsets = [(row, column) for row in range(self.kernel) for column in range(self.kernel)]
-        patches = torch.cat([maps[y : y + self.size, x : x + self.size] for y, x in offsets], 3)  # [.., .., n, kernel^2 * inputs]
-        weight = self.weight.unflatten(1, (-1, self.kernel**2)).transpose(1, 2).flatten(1, 2)  # the same order
-        out = torch.baddbmm(self.bias.unsqueeze(1), patches.flatten(0, 1), weight)  # [positions^2, n, outputs]
+        offsets = [(y, x) for y in range(self.kernel) for x in range(self.kernel)]
+        shifted = [maps[y : y + self.size, x : x + self.size] for y, x in offsets]
+        patches = torch.cat(shifted, 3).flatten(0, 1)  # [positions^2, n, kernel^2 * inputs]
+        weight = self.weight.unflatten(1, (-1, self.kernel**2)).transpose(1, 2).flatten(1, 2)  # its inputs in the same order
+        out = torch.baddbmm(self.bias.unsqueeze(1), patches, weight)  # [positions^2, n, outputs]
         return out.permute(1, 2, 0).unflatten(2, (self.size, self.size))
 
 
