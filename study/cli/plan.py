@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "show the claims with their verdicts, bases, arms, scales and commands"
+    text = "show the claims and their verdicts; of claims that are named also bases, arms, scales, margin and command"
     listing = add_verb(verbs, "list", list_claims, text, json_option())
-    listing.add_argument("named", nargs="*", metavar="CLAIM", help="show only these; patterns such as dropout* are allowed")
+    listing.add_argument("named", nargs="*", metavar="CLAIM", help="names of claims; patterns such as dropout* are allowed")
     text = "show the runs of claims and what they will cost, before anything starts"
     add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
 
@@ -72,12 +72,16 @@ def list_claims(args: argparse.Namespace) -> None:
             print(f"  verdict{rates}   {short_verdict(one)}")
         if not own[name]:
             print("  verdict   not run yet")
+        if not args.named:
+            continue
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
         print(f"  command   {claim.command_for(name)}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
         print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
+    if not args.named:
+        print(f"`{command_line('list', 'CLAIM')}` shows what the paper reports, the arms, scales, margin and command of a claim.")
 
 
 def _short(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -185,6 +185,15 @@ def test_a_list_of_some_claims_has_no_others_and_tells_their_verdicts_at_own_rat
     assert "claim: 'dropuot' is not one of" in capsys.readouterr().err
 
 
+def test_a_list_has_the_arms_and_the_margin_only_of_claims_that_are_named(here, capsys):
+    assert main(["list", "depth"]) == 0
+    named = capsys.readouterr().out
+    assert main(["list"]) == 0
+    overview = capsys.readouterr().out
+    assert "  arms      all-five (default)" in named and "  margin  " in named
+    assert "\ndepth: " in overview and "  arms  " not in overview and "  margin  " not in overview
+
+
 @pytest.mark.parametrize(
     ("verb", "code"),
     [*((verb, 1) for verb in ("quick", "replicate", "run", "search", "settle", "train")), ("report", 0)],
