@@ -81,7 +81,9 @@ def list_claims(args: argparse.Namespace) -> None:
         print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
     if not args.named:
-        print(f"`{command_line('list', 'CLAIM')}` shows what the paper reports, the arms, scales, margin and command of a claim.")
+        print(
+            f"`{command_line('list', 'CLAIM')}` shows what the paper reports, the arms, scales, margin and command of a claim."
+        )
 
 
 def _short(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,20 @@ import argparse
 import contextlib
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, json_option, path_of
 from study.cli.console import print_json
+from study.counted import counted
 from study.environment import path_named, results_dir, there
 from study.plan import results_folder
+from study.questions.rules import Factorial
+
+if TYPE_CHECKING:
+    from study.report.verdict_files import Record
 
 MOST_NAMED = 4
 """How many changed values of one verdict are printed; `--json` has all."""
@@ -61,7 +67,7 @@ def check(args: argparse.Namespace) -> int:
         anew = "; `python -m study report` writes it again" if can_be_made_anew else ""
         print(f"{path} is not what the tables of {folder} say{anew}")
     else:
-        print(f"{len(written)} verdicts, as in {path}")
+        print(f"{_counted(written)}, as in {path}")
     return int(changes.any)
 
 
@@ -80,7 +86,7 @@ def diff(args: argparse.Namespace) -> int:
             except Refused as error:
                 raise Refused(f"{written}: {str(error).replace(str(folder), written)}") from None
         compared.append(found)
-        said.append(f"{written} ({len(found)} verdicts, {'as written' if were_read else 'judged now'})")
+        said.append(f"{written} ({_counted(found)}, {'as written' if were_read else 'judged now'})")
     changes = changes_between(*compared)
     if args.json:
         print_json(changes.as_json)
@@ -99,8 +105,15 @@ def diff(args: argparse.Namespace) -> int:
     small = [name for name in changes.changed if name not in others and name not in changes.moved]
     for name in small:
         print(f"numbers  {name}: {effect_of(changes.both[name][0])} -> {effect_of(changes.both[name][1])}, within its interval")
-    print(f"{len(changes.both) - len(changes.changed)} verdicts are the same")
+    print(f"the same: {_counted({name: one for name, (one, _) in changes.both.items() if name not in changes.changed})}")
     return int(changes.any)
+
+
+def _counted(verdicts: "Mapping[str, Record]") -> str:
+    """Return how many there are, as REPORT.md counts them: a design of several parts is no finding."""
+    designs = sum(record["rule"]["rule"] == Factorial.__name__ for record in verdicts.values())
+    findings = counted(len(verdicts) - designs, "finding")
+    return f"{findings} and {counted(designs, 'factorial design')}" if designs else findings
 
 
 @contextlib.contextmanager

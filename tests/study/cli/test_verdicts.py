@@ -87,7 +87,7 @@ def edited(folder: Path, change: Callable[[dict], object], name: str = "other.js
 
 def test_verdicts_that_the_tables_still_give_are_equal(folder, capsys):
     assert main(["check"]) == 0
-    assert "1 verdicts, as in" in capsys.readouterr().out
+    assert "1 finding, as in" in capsys.readouterr().out
 
 
 def test_a_verdict_that_changed_is_told_with_what_it_was_and_is(folder, capsys):
@@ -181,14 +181,14 @@ def test_a_number_that_moved_beyond_its_interval_is_told_apart_from_one_that_did
 
 def test_the_same_folder_twice_does_not_differ(folder, capsys):
     assert main(["diff", str(folder), str(folder)]) == 0
-    assert "1 verdicts are the same" in capsys.readouterr().out
+    assert "the same: 1 finding" in capsys.readouterr().out
 
 
 def test_verdicts_that_were_not_made_of_the_tables_as_they_are_are_judged_anew(folder, capsys):
     stale = Path(shutil.copytree(folder, folder.parent / "stale"))
     tables.merge(stale, runs(stale, seeds=4))
     assert main(["diff", str(folder), str(stale)]) == 1
-    assert "results (1 verdicts, as written)" in (out := capsys.readouterr().out) and "stale (1 verdicts, judged now)" in out
+    assert "results (1 finding, as written)" in (out := capsys.readouterr().out) and "stale (1 finding, judged now)" in out
 
 
 def git(folder: Path, *words: str) -> None:
