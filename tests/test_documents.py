@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_no_command_is_called_study_alone(page):
     tell of what was."""
     lines = [line.strip() for line in code_of(page.read_text()).splitlines()]
     assert [line for line in lines if re.match(r"!?study [a-z]", line)] == []
+
+
+def test_the_first_exercise_of_the_course_has_the_twelve_pairs_that_it_asks_about(monkeypatch):
+    page = (ROOT / "docs" / "course.md").read_text()
+    (block,) = [block for block in re.findall(r"(?:^    .*\n(?:^\n(?=    ))?)+", page, re.M) if "read_csv" in block]
+    names: dict = {}
+    monkeypatch.chdir(ROOT)
+    exec(compile(textwrap.dedent(block), "docs/course.md", "exec"), names)
+    assert len(names["difference"]) == 12 and 0 < sum(names["difference"] < 0) < 6
 
 
 def test_the_readme_names_the_test_command_that_ci_runs():
