@@ -46,7 +46,7 @@ def photograph(path: Path, claim: str) -> Path:
     from study.record.mlflow_view import address_of
 
     store = Store()
-    found = list(store.experiments(claim))
+    found = [one for one in store.experiments() if one.name.startswith(f"alexnet/{claim}/")]
     if not found:
         raise Refused(f"{store.uri}: no runs of {claim!r}; `python -m study record` brings those of the spool")
     experiment = max(found, key=lambda e: len(store.client.search_runs([e.experiment_id], max_results=1000)))
