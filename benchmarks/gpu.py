@@ -88,12 +88,12 @@ def measured_limits(device: str) -> Limits:
     return Limits(2 * len(source) / copy, 2 * side**3 / product)
 
 
-def seconds_of(function: Callable[[], object], device: str, calls: int, rounds: int = 5) -> list[float]:
-    """Return the seconds of a call in each round, as the mean over `calls` queued calls.
+def seconds_of(function: Callable[[], object], device: str, calls: int) -> list[float]:
+    """Return the seconds of a call in each of five rounds, as the mean over `calls` queued calls.
 
     On a GPU the calls are one graph, timed by the device's clock: the time that Python needs to launch them does not count."""
     if device == "cpu":
-        return [s / calls for s in in_turn({"": lambda: [function() for _ in range(calls)]}, rounds)[""]]
+        return [s / calls for s in in_turn({"": lambda: [function() for _ in range(calls)]})[""]]
     stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -104,7 +104,7 @@ def seconds_of(function: Callable[[], object], device: str, calls: int, rounds: 
         for _ in range(calls):
             function()
     found = []
-    for _ in range(rounds + 1):
+    for _ in range(1 + 5):  # the first does not count
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         graph.replay()

@@ -17,6 +17,8 @@ Floats = NDArray[np.floating]
 Whole = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 FEWEST = 8  # comparisons from which a prior is estimated
+NODES = 201  # of the integral over the scores that continue
+LEAST = 1e-10  # the smallest overall level of a ladder
 
 # ---- One comparison: estimate, standard error, degrees of freedom ----------------------------------------------------
 
@@ -106,10 +108,10 @@ def moderated(
     return (np.maximum(variance, drawn) if floored else drawn), np.broadcast_to(freedom + d0, variance.shape)
 
 
-def error_of(found: Parts, most: float = 2.0, floored: bool = True, capped: bool = False) -> tuple[Floats, Floats]:
+def error_of(found: Parts, most: float = 2.0, capped: bool = False) -> tuple[Floats, Floats]:
     """Return (standard error, degrees of freedom), shape (F, K). `most`: prior degrees of freedom; 0: each claim's own
     variance."""
-    variance, freedom = moderated(found.variance, found.n - 1.0, most, floored, capped)
+    variance, freedom = moderated(found.variance, found.n - 1.0, most, capped=capped)
     first = variance / found.n
     total = first + found.rest
     return np.sqrt(total), total**2 / (first**2 / freedom + found.rest**2 / found.rest_freedom)
@@ -145,7 +147,7 @@ def obrien_fleming(a: Floats, t: float) -> Floats:
     return 4 * special.ndtr(special.ndtri(a / 4) / np.sqrt(t))
 
 
-def levels(a: Floats, times: tuple[float, ...], spending: Spending, nodes: int = 201) -> Floats:
+def levels(a: Floats, times: tuple[float, ...], spending: Spending) -> Floats:
     """Return nominal two-sided levels c_k(a) at information `times` (last 1), shape (len(a), looks): exact for a Brownian
     score.
 
@@ -153,7 +155,7 @@ def levels(a: Floats, times: tuple[float, ...], spending: Spending, nodes: int =
     nodes between the bounds. Each bound is found by bisection, so that the probability of stopping at it equals the alpha that
     is spent.
     """
-    x, weight = np.polynomial.legendre.leggauss(nodes)
+    x, weight = np.polynomial.legendre.leggauss(NODES)
     spent = np.stack([spending(a, t) for t in times], -1)
     step = np.diff(np.concatenate([np.zeros((len(a), 1)), spent], -1), axis=-1)
     found = np.empty_like(spent)
@@ -191,9 +193,9 @@ class Ladder:
 
 
 @cache
-def ladder(times: tuple[float, ...], spending: Spending, least: float = 1e-10, points: int = 300) -> Ladder:
-    """Return the ladder for these looks. A p value below the nominal level of `least` counts as `least`."""
-    a = np.geomspace(least, 0.999, points)
+def ladder(times: tuple[float, ...], spending: Spending, points: int = 300) -> Ladder:
+    """Return the ladder for these looks. A p value below the nominal level of LEAST counts as LEAST."""
+    a = np.geomspace(LEAST, 0.999, points)
     blocks = [levels(part, times, spending) for part in np.array_split(a, max(1, points // 50))]
     nominal = np.concatenate(blocks)
     # Sequential p values need levels that rise with a. They do up to .5 and more; beyond that, the lower level counts.

@@ -3,15 +3,13 @@
 The test error, which is measured once at the end, is not included.
 """
 
-import time
 from pathlib import Path
-
-import torch
 
 from alexnet.data.image_sets import available, load
 from alexnet.machine import detect
 from alexnet.recipe import FIGURE_1_A, changed
 from alexnet.training import loop, train_error
+from benchmarks.timed_in_turn import now
 from study.environment import data_dir
 
 
@@ -39,9 +37,9 @@ def measure(device: str) -> list[dict]:
 
     def timed(network, batches, *arguments):
         nonlocal spent
-        started = _now(machine.device)
+        started = now(machine.device)
         result = own(network, counted(batches), *arguments)
-        spent += _now(machine.device) - started
+        spent += now(machine.device) - started
         return result
 
     train_error.count_wrong = timed
@@ -61,9 +59,3 @@ def measure(device: str) -> list[dict]:
             "goal": 11,
         }
     ]
-
-
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter()

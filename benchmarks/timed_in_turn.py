@@ -12,12 +12,11 @@ def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = 5, device: s
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, way in ways.items():
-            _wait(device)
-            started = time.perf_counter()
+            started = now(device)
             way()
-            _wait(device)
+            took = now(device) - started
             if turn:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(took)
     return seconds
 
 
@@ -27,6 +26,8 @@ def ratio(baseline: list[float], ours: list[float]) -> dict[str, float]:
     return {"ratio": statistics.median(baseline) / statistics.median(ours), "least": min(pairs), "most": max(pairs)}
 
 
-def _wait(device: str) -> None:
+def now(device: str) -> float:
+    """Return the time in seconds, once the device has done all that was asked of it."""
     if device != "cpu":
         torch.cuda.synchronize()
+    return time.perf_counter()

@@ -5,7 +5,6 @@ The baseline is the usual way today: float32, contiguous, nn.LocalResponseNorm, 
 """
 
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ from alexnet import SOURCE_2012, AlexNet
 from alexnet.machine import detect
 from alexnet.model.network import layer_table
 from alexnet.training.optimizer import make_optimizer
-from benchmarks.timed_in_turn import in_turn, ratio
+from benchmarks.timed_in_turn import in_turn, now, ratio
 from benchmarks.worker import ALEXNET_BATCH
 from benchmarks.worker import plain as plain_norms
 
@@ -97,27 +96,21 @@ def _parts(device: str, batch: int, precision: str) -> dict[str, float]:
                     continue
                 x = x.detach().requires_grad_(position > 0 or name != "weights")
                 kind = "cpu" if device == "cpu" else "cuda"
-                started = _now(kind)
+                started = now(kind)
                 with autocast:
                     out = part(x)
                 out.backward(torch.ones_like(out))
                 if counted:
                     what = {"weights": f"{'conv' if x.dim() == 4 else 'full'}{position + 1}"}.get(name, name)
-                    spent[what] += _now(kind) - started
+                    spent[what] += now(kind) - started
                 x = out.detach()
     optimizer = make_optimizer(network, SOURCE_2012.optim)
     optimizer.step()
-    started = _now(device)
+    started = now(device)
     optimizer.step()
-    spent["update"] = _now(device) - started
+    spent["update"] = now(device) - started
     total = sum(spent.values())
     return {name: value / total for name, value in sorted(spent.items(), key=lambda item: -item[1])}
-
-
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def _peak(device: str, precision: str) -> float:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -44,13 +45,17 @@ print(alexnet.__file__, sum(weights.numel() for weights in network.parameters())
 """
 
 
+def built(kind: str, source: Path, folder: Path) -> Path:
+    """The wheel or the sdist of `source`, made in an empty folder."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", folder]
+    subprocess.run(build, cwd=source, check=True, capture_output=True)
+    (made,) = folder.iterdir()
+    return made
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (made,) = folder.glob("*.whl")
-    return made
+    return built("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +103,16 @@ def test_the_wheel_holds_the_two_packages_and_the_files_they_read(wheel):
         for path in (ROOT / package).rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc")
     }
-    assert (
-        others == here >= {"alexnet/kernels/cpu.c", "alexnet/py.typed", "study/py.typed", "study/report/templates/report.md.j2"}
-    )
+    assert here >= {"alexnet/kernels/cpu.c", "alexnet/py.typed", "study/py.typed", "study/report/templates/report.md.j2"}
+    assert others == here | {"study/plan/tuned.json"}
+    assert zipfile.ZipFile(wheel).read("study/plan/tuned.json") == (ROOT / "results" / "tuned.json").read_bytes()
+
+
+def test_the_wheel_that_is_made_from_the_sdist_is_the_same(wheel, tmp_path):
+    sdist = built("sdist", ROOT, tmp_path / "sdist")
+    shutil.unpack_archive(sdist, tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    assert built("wheel", source, tmp_path / "again").read_bytes() == wheel.read_bytes()
 
 
 def test_the_packages_come_from_the_wheel_and_not_from_the_checkout(call):

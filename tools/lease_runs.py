@@ -33,11 +33,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet.errors import Refused, choose
-from alexnet.machine import PRECISIONS, detect
+from alexnet.machine import PRECISIONS, Machine, detect
 from study.cli.arguments import converter, whole_number
 from study.cli.console import Console
 from study.cli.images import load_known
@@ -69,7 +69,7 @@ READINGS = "readings"
 """The word in --first for all arms of all claims of the rule."""
 PRINTED_EVERY = 12
 CHECKPOINT_SECONDS = 1000.0
-"""A run takes half a minute. It saves a checkpoint when the time is over."""
+"""On a GPU, where a run takes half a minute. It saves a checkpoint when the time is over."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,12 @@ def rule_of(scale: str) -> Preregistration:
     return rule
 
 
+def place_on(machine: Machine) -> Place:
+    """Return the place of runs on this machine. On a CPU one may take an hour, so it has checkpoints as often as elsewhere."""
+    place = Place(machine, data_dir(), spool_dir())
+    return replace(place, checkpoint_seconds=CHECKPOINT_SECONDS) if machine.device == "cuda" else place
+
+
 def train(
     planned_runs: Sequence[PlannedRun], place: Place, executor: Executor, seconds: float, say: Callable[[str], None]
 ) -> Counter:
@@ -315,7 +321,7 @@ def main(arguments: list[str]) -> int:
     args = parser().parse_args(arguments)
     try:
         machine = detect(args.device, args.precision, jobs=getattr(args, "at_once", 1))
-        place = Place(machine, data_dir(), spool_dir(), CHECKPOINT_SECONDS)
+        place = place_on(machine)
         if args.verb == "read":
             read_off(args.scale, args.claims, place, say)
             return 0

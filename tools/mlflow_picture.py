@@ -17,6 +17,9 @@ from pathlib import Path
 from alexnet.errors import Refused
 from study.output import redacted
 
+START_SECONDS = 180
+"""How long the MLflow server may take to start."""
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
@@ -87,15 +90,15 @@ def _serve(uri: str) -> tuple[subprocess.Popen, str]:
     return server, f"http://127.0.0.1:{port}"
 
 
-def _wait(address: str, seconds: float = 180) -> None:
-    until = time.monotonic() + seconds
+def _wait(address: str) -> None:
+    until = time.monotonic() + START_SECONDS
     while True:
         try:
             urllib.request.urlopen(address, timeout=2)
             return
         except OSError:
             if time.monotonic() > until:
-                raise Refused(f"{address}: the MLflow server did not start in {seconds:.0f} s") from None
+                raise Refused(f"{address}: the MLflow server did not start in {START_SECONDS} s") from None
             time.sleep(0.5)
 
 

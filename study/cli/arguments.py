@@ -330,9 +330,14 @@ def writable(folder: Path, field: str) -> Path:
     """Make `folder` and return it. Raises Refused, naming `field`, where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, probe = new_file_beside(folder / "writable")
-        os.close(handle)
-        probe.unlink()
+        try_to_write(folder / "writable")
     except OSError as error:
         raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None
     return folder
+
+
+def try_to_write(path: Path) -> None:
+    """Raises OSError where no file of this name can be written. Its folder must exist. Leaves no file behind."""
+    handle, probe = new_file_beside(path)
+    os.close(handle)
+    probe.unlink()

@@ -1,14 +1,12 @@
 """`describe`: shows a recipe's settings and layers, or how two recipes differ."""
 
 import argparse
-import os
 from pathlib import Path
 
 from alexnet.errors import Refused
-from alexnet.files import new_file_beside
 from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
-from study.cli.arguments import Verbs, add_verb, json_option, writable
+from study.cli.arguments import Verbs, add_verb, json_option, try_to_write, writable
 from study.cli.console import print_json
 from study.cli.recipes import layer_lines, named_recipe
 from study.environment import path_named
@@ -44,7 +42,10 @@ def describe_recipes(args: argparse.Namespace) -> None:
         from study.report.figures.architecture import draw_architecture
 
         writable(Path(args.figure).absolute().parent, "--figure")
-        check_name(Path(args.figure))
+        try:
+            try_to_write(Path(args.figure))
+        except OSError as error:  # its name is too long
+            raise Refused(f"--figure: cannot write {args.figure} ({error.strerror})") from None
         print(draw_architecture(recipes[0].model, args.recipe[0], Path(args.figure)))
     else:
         _show(recipes[0])
@@ -57,16 +58,6 @@ def check_figure(written: str) -> None:
         raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
     if path_named(written, "--figure").is_dir():
         raise Refused(f"--figure: {written!r} is a folder; name a file in it")
-
-
-def check_name(path: Path) -> None:
-    """Raises Refused where no file of this name can be written. Its folder must exist. Leaves no file behind."""
-    try:
-        handle, probe = new_file_beside(path)
-        os.close(handle)
-        probe.unlink()
-    except OSError as error:
-        raise Refused(f"--figure: cannot write {path} ({error.strerror})") from None
 
 
 def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:

@@ -35,8 +35,6 @@ def add_to(verbs: Verbs) -> None:
 
 def merge(args: argparse.Namespace) -> None:
     from study.judge.machines import agreement
-    from study.plan import tuned
-    from study.plan.tuned import Tuned
     from study.record.merging import check_folders, put_together
 
     folder = results_dir()
@@ -50,8 +48,6 @@ def merge(args: argparse.Namespace) -> None:
         for name, content in merged.arrays.items():
             (folder / "figures").mkdir(exist_ok=True)
             write_atomically(folder / "figures" / name, content)
-    if tuned.FILE in merged.files:
-        Tuned.read(folder).copy_of(folder)
     agreements = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
     if args.json:
         print_json(_as_json(merged, agreements))

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from study.cli.console import Console, asked_words, command_line, print_json
 from study.cli.images import load_known
 from study.cli.planning import ClaimPlan, check_can_be_trained, pace_of, seeds_of_runs, trains_elsewhere, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download
-from study.cli.training import conclude, leave, look_at_mlflow, train_and_record
+from study.cli.training import conclude, look_at_mlflow, train_and_show
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.evidence import find
@@ -32,14 +31,13 @@ from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans, RatioOfTimes
 from study.questions.scales import scale_named
 from study.record import tables
-from study.record.keeper import record_results
 from study.report import phrases, sentences
 from study.report.effect_tables import ERROR_NAMES
 from study.report.replications import replication_sentence
 from study.report.verdict_files import replication_json
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.run_folder import Results, is_done
+from study.run.run_folder import is_done
 
 COMPARES = (DifferenceOfMeans, RatioOfTimes)
 """The rules that compare two arms pair by pair."""
@@ -95,17 +93,12 @@ def replicate_finding(args: argparse.Namespace) -> int:
         return 0
     look_at_mlflow(console)
     writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
-    signal.signal(signal.SIGTERM, leave)
-    lost = train_and_record(missing, place, results, executor, console, shows_numbers=False)
-    recorded = record_results(Results(place.spool_dir, missing), place.spool_dir, results)
-    if recorded.warning:
-        console.say(recorded.warning)
-    asked = ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked")
-    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console)
-    is_whole = tell_answer(goal, findings.found, console)
-    for reason in lost:
-        console.say(f"lost: {reason}; the same command tries it again")
-    return 0 if recorded.in_tables and is_whole else 1
+    plan = ClaimPlan(ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked"), planned_runs)
+
+    def show() -> bool:
+        return tell_answer(goal, conclude(args, [plan], place, results, console).found, console)
+
+    return train_and_show(missing, place, results, executor, console, show, shows_numbers=False)
 
 
 def question_words(goal: ReplicationGoal) -> str:

@@ -1,11 +1,8 @@
 """`run`: trains the missing runs of claims, records them and shows the results."""
 
 import argparse
-import signal
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from alexnet.errors import Refused
 from study.cli.arguments import (
     Verbs,
     add_verb,
@@ -19,17 +16,13 @@ from study.cli.arguments import (
 )
 from study.cli.console import Console
 from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of
-from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
+from study.cli.training import conclude, derive_from_weights, look_at_mlflow, train_and_show
 from study.environment import results_dir
-from study.output import in_a_line
 from study.plan.plan import PlannedRun
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.run_folder import Results, is_done
-
-if TYPE_CHECKING:
-    pass
+from study.run.run_folder import is_done
 
 
 def add_to(verbs: Verbs) -> None:
@@ -63,30 +56,14 @@ def train_and_conclude(
     executor: Executor,
     console: Console,
 ) -> int:
-    """Train the missing ones of `planned_runs`, then show the results of `plans`. Returns the exit code: 1 where runs were
-    lost, or results could not be written."""
-    from study.record.keeper import record_results
+    """Train the missing ones of `planned_runs`, then show the results of `plans`. Returns the exit code."""
+    results, not_done = results_dir(), [planned for planned in planned_runs if not is_done(place.spool_dir / planned.key)]
+    console.say(pace_of(place.machine).cost(not_done).words)
+    asked = [planned for plan in plans for planned in plan.planned_runs]  # a run that claims share counts for each of them
 
-    results = results_dir()
-    signal.signal(signal.SIGTERM, leave)
-    console.say(
-        pace_of(place.machine).cost([planned for planned in planned_runs if not is_done(place.spool_dir / planned.key)]).words
-    )
-    asked = [
-        planned for plan in plans for planned in plan.planned_runs
-    ]  # a run that several claims share is shown under each of them
-    lost = train_and_record(planned_runs, place, results, executor, console, asked=asked)
-    recorded, all_shown = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
-    if recorded.warning:
-        console.say(recorded.warning)
-    try:
+    def show() -> bool:
         derive_from_weights(asked, place, results, console)
         conclude(args, plans, place, results, console)
-    except (Refused, OSError) as error:
-        console.say(f"results not shown: {in_a_line(error)}; the same command shows them")
-        all_shown = False
-    for reason in lost:
-        console.say(f"lost: {reason}")
-    if lost:
-        console.say("the same command tries the lost runs again")
-    return 0 if all_shown and recorded.in_tables and not lost else 1
+        return True
+
+    return train_and_show(planned_runs, place, results, executor, console, show, asked=asked)

@@ -71,15 +71,10 @@ def train(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     result = run_planned(planned, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
     console.say(outcome_words(result))
-    try:
-        from study.record.mlflow_store import Store
+    from study.record.keeper import into_mlflow  # loads pandas, for which a refused command should not wait
 
-        Store().record([result], place.spool_dir)
-    except Exception as error:  # mlflow may raise anything where its store does not answer
-        from study.record.mlflow_faults import in_words
-        from study.record.mlflow_store import tracking_uri
-
-        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` puts it there")
+    if fault := into_mlflow([result], place.spool_dir, 1):
+        console.say(fault)
     if args.json:
         print_json(to_json(result))
     return 0

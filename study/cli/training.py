@@ -2,7 +2,8 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from study.run.database import tracking_uri
 from study.run.executors.base import Executor
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
+from study.run.run_folder import Results
 from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
@@ -189,6 +191,37 @@ def show_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says
 
 
 # ---- When they are over ------------------------------------------------------------------------------------------------
+
+
+def train_and_show(
+    planned_runs: Sequence[PlannedRun],
+    place: Place,
+    results: Path,
+    executor: Executor,
+    console: Console,
+    show: Callable[[], bool],
+    shows_numbers: bool = True,
+    asked: Sequence[PlannedRun] = (),
+) -> int:
+    """Do `train_and_record`, record what earlier calls did not, and call `show`, which shows the results and returns whether
+    they are complete. Returns the exit code: 1 where runs were lost, or results could not be written or shown."""
+    from study.record.keeper import record_results
+
+    signal.signal(signal.SIGTERM, leave)
+    lost = train_and_record(planned_runs, place, results, executor, console, shows_numbers, asked)
+    recorded = record_results(Results(place.spool_dir, asked or planned_runs), place.spool_dir, results)
+    if recorded.warning:
+        console.say(recorded.warning)
+    try:
+        is_complete = show()
+    except (Refused, OSError) as error:
+        console.say(f"results not shown: {in_a_line(error)}; the same command shows them")
+        is_complete = False
+    for reason in lost:
+        console.say(f"lost: {reason}")
+    if lost:
+        console.say("the same command tries the lost runs again")
+    return 0 if is_complete and recorded.in_tables and not lost else 1
 
 
 def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, results: Path, console: Console) -> None:

@@ -46,10 +46,9 @@ class Preregistration:
         return [(claim, base) for claim, bases in self.family.items() for base in bases]
 
     def was_seen(self, seed: int, started: str) -> bool:
-        """Return whether a run certainly existed before the rule. That is so if it began on an earlier day
-        ("2026-11-24 03:26:26") or its seed is below the first. For a run of the same day it is unknown, because only the day of
-        the rule is recorded."""
-        return seed < self.first_seed or started[: len(self.fixed_on)] < self.fixed_on
+        """Return whether a run certainly existed before the rule. That is so if it began on an earlier day or its seed is below
+        the first. For a run of the same day it is unknown, because only the day of the rule is recorded."""
+        return seed < self.first_seed or began_before(started, self.fixed_on)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -126,7 +125,17 @@ def fix(
     family: dict[str, dict[str, JudgedFacts]] = {}
     for name, base in members:
         family.setdefault(name, {})[base] = what_is_judged(claims[name], base, scale)
-    return Preregistration(scale, datetime.datetime.now(datetime.UTC).date().isoformat(), first_seed, looks, family, note)
+    return Preregistration(scale, today(), first_seed, looks, family, note)
+
+
+def today() -> str:
+    """Return the day on which a rule is fixed now, such as "2026-11-26"."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def began_before(started: str, day: str) -> bool:
+    """Return whether a run that was `started` then ("2026-11-24 03:26:26") began before this day."""
+    return started[: len(day)] < day
 
 
 def fresh_first_seed(seeds: Iterable[int], count: int, option: str, least: int = 0) -> int:

@@ -5,22 +5,18 @@ can be run once more: a few pairs of runs, on seeds that no run has used. Which 
 down here before these runs, with a digest. They enter no verdict; study/judge/replications.py says what they show.
 """
 
-import datetime
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed
 from study.plan import results_folder
-from study.plan.fixed_rules import short_digest
+from study.plan.fixed_rules import began_before, short_digest, today
 from study.plan.tuned import Tuned
-from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
-from study.questions.measures.errors import Error
-from study.questions.scales import SCALES, is_own
+from study.questions.claim import Claim
 
 FILE = "replications.json"
 FIRST_SEED = 100
@@ -82,8 +78,8 @@ class Replication:
         return recipe
 
     def was_seen(self, started: str) -> bool:
-        """Return whether a run began on a day before the rule was fixed ("2026-11-24 03:26:26")."""
-        return started[: len(self.fixed_on)] < self.fixed_on
+        """Return whether a run began on a day before the rule was fixed."""
+        return began_before(started, self.fixed_on)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -132,7 +128,7 @@ def fix(
         first_seed=first_seed,
         pairs=pairs,
         error=error,
-        fixed_on=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        fixed_on=today(),
         recipes={arm: short_digest(recipe_of(claim, scale, base, arm, rates).key_text) for arm in arms},
     )
 
@@ -190,8 +186,7 @@ def shares_seeds(one: Replication, other: Replication) -> bool:
 
 
 def _read_rule(path: Path, record: Any) -> Replication:
-    """Return a rule from its record. Raises Refused for a changed one and for an impossible value, and another error for a
-    record with other fields."""
+    """Return a rule from its record. Raises Refused for a changed one, and another error for a record with other fields."""
     content = dict(record)
     digest = content.pop("digest")
     rule = Replication(**content)
@@ -200,48 +195,4 @@ def _read_rule(path: Path, record: Any) -> Replication:
             f"{path}: the replication of {rule.claim} from seed {rule.first_seed} on was changed since it was fixed (its "
             f"digest does not match); {UNDO}"
         )
-    for field, is_possible in POSSIBLE.items():
-        if not is_possible(rule):
-            raise Refused(f"{path}: {field}: {getattr(rule, field)!r} is impossible in a replication; {UNDO}")
     return rule
-
-
-def _is_text(field: str) -> Callable[[Replication], bool]:
-    return lambda rule: type(getattr(rule, field)) is str and bool(getattr(rule, field))
-
-
-def _has_rates(rule: Replication) -> bool:
-    rates = rule.rates
-    if type(rates) is not dict or not (not rates or set(rates) == set(rule.arms)):
-        return False
-    return all(type(rate) in (int, float) and 0 < rate < math.inf for rate in rates.values())
-
-
-def _is_day(rule: Replication) -> bool:
-    try:
-        return datetime.date.fromisoformat(rule.fixed_on).isoformat() == rule.fixed_on
-    except (TypeError, ValueError):
-        return False
-
-
-POSSIBLE: Mapping[str, Callable[[Replication], bool]] = {
-    **{field: _is_text(field) for field in ("claim", "base", "treated", "control", "finding")},
-    "scale": lambda rule: type(rule.scale) is str and (rule.scale in SCALES or is_own(rule.scale)),
-    "control": lambda rule: type(rule.control) is str and bool(rule.control) and rule.control != rule.treated,
-    "rates": _has_rates,
-    "direction": lambda rule: type(rule.direction) is int and rule.direction in (-1, 1),
-    "pairs": lambda rule: type(rule.pairs) is int and 2 <= rule.pairs <= JUDGED_SEEDS_BELOW,
-    "first_seed": lambda rule: (
-        type(rule.first_seed) is int and FIRST_SEED <= rule.first_seed <= JUDGED_SEEDS_BELOW - rule.pairs
-    ),
-    "error": lambda rule: rule.error in ("", *get_args(Error)),
-    "confidence": lambda rule: type(rule.confidence) is float and 0.5 < rule.confidence < 1,
-    "fixed_on": _is_day,
-    "recipes": lambda rule: (
-        type(rule.recipes) is dict
-        and set(rule.recipes) == set(rule.arms)
-        and all(type(v) is str for v in rule.recipes.values())
-    ),
-    "note": lambda rule: type(rule.note) is str,
-}
-"""By field, in this order: whether its value can be in a rule."""

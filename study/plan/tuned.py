@@ -1,29 +1,18 @@
-"""The learning rates that searches found: results/tuned.json, and a copy of it inside the package.
-
-The file in `results/` is the original. An installed package has no `results/` and uses the copy beside this module.
-"""
+"""The learning rates that searches found: results/tuned.json."""
 
 import json
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from alexnet.files import write_atomically
 from alexnet.recipe.options import in_short
 from study.plan import results_folder
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
 
 FILE = "tuned.json"
-COPY = Path(__file__).with_name(FILE)
-CHECKOUT_RESULTS = Path(__file__).parents[2] / "results"
-"""The results folder of this checkout, if the module is in a checkout."""
-
-
-def committed_text() -> str:
-    """Return the text of the tuned.json that comes with the package."""
-    return resources.files("study.plan").joinpath(FILE).read_text()
+COMMITTED = (Path(__file__).parent, Path(__file__).parents[2] / "results")
+"""Where the file that comes with the code may be: beside this module in an installed package, in `results/` of a checkout."""
 
 
 class Tuned:
@@ -34,14 +23,16 @@ class Tuned:
 
     @classmethod
     def read(cls, folder: Path) -> "Tuned":
-        """Read the rates of `folder`; if it has no file, those of the package. Raises Refused for a damaged file."""
-        entries = results_folder.read_json(folder, FILE, _shaped)
-        return cls.committed() if entries is None else cls(entries)
+        """Read the rates of `folder`; if it has no file, those that come with the code. Raises Refused for a damaged file."""
+        for one in (folder, *COMMITTED):
+            if (entries := results_folder.read_json(one, FILE, _shaped)) is not None:
+                return cls(entries)
+        return cls()  # a checkout without its results/
 
     @classmethod
     def committed(cls) -> "Tuned":
-        """Read the rates that come with the package."""
-        return cls(json.loads(committed_text()))
+        """Read the rates that come with the code."""
+        return cls.read(COMMITTED[0])
 
     def with_entry(self, claim: str, scale: str, base: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
         """Return the same rates with `entry` for one arm."""
@@ -49,14 +40,7 @@ class Tuned:
         return Tuned({**self.entries, name: {**self.entries.get(name, {}), arm: dict(entry)}})
 
     def write(self, folder: Path) -> None:
-        """Write the rates into `folder`. If that is the `results/` of this checkout, also write the package's copy."""
         results_folder.write(folder, {FILE: self.content})
-        self.copy_of(folder)
-
-    def copy_of(self, folder: Path) -> None:
-        """Write the package's copy, if `folder` is the `results/` of this checkout."""
-        if folder.resolve() == CHECKOUT_RESULTS:
-            write_atomically(COPY, self.content)
 
     @property
     def content(self) -> bytes:

@@ -9,14 +9,13 @@ study/plan/initial_logits.py says which spreads count as equal.
 
 from collections.abc import Mapping
 
-from alexnet.recipe import Recipe
 from study.questions.claim import Arm
 from study.questions.scales import ALEXNETS
 
 SUFFIX = "-signal-kept"
 
 
-def signal_kept(arm: Arm, factors: Mapping[int, float], bases: Mapping[str, Recipe] = ALEXNETS) -> Arm:
+def signal_kept(arm: Arm, factors: Mapping[int, float]) -> Arm:
     """Return `arm` with the initial weights of some layers scaled. `factors` maps the index of a layer, from 0, to its factor.
 
     If an arm changes how many inputs a unit has, the factor is the square root of (inputs before / inputs after). Otherwise it
@@ -24,7 +23,7 @@ def signal_kept(arm: Arm, factors: Mapping[int, float], bases: Mapping[str, Reci
     spread 0.91 to 1.12 times as widely as the control's (on SOURCE_2012 measured with one seed and 60 photographs).
     """
     also = {}
-    for base, recipe in bases.items():
+    for base, recipe in ALEXNETS.items():
         wide = {f"model.layers.{at}.weight_std": recipe.model.layers[at].weight_std * factor for at, factor in factors.items()}
         also[base] = {**arm.also.get(base, {}), **wide}
     return Arm(arm.label + SUFFIX, arm.diff, also)

@@ -44,12 +44,12 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
         kept = "the run folders keep the results, and the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
     faults = [f"skipped: {one}" for one in skipped]
-    if fault := _into_mlflow(results, spool, count):
+    if fault := into_mlflow(results, spool, count):
         faults.append(fault)
     return Recorded("; ".join(faults))
 
 
-def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
+def into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
     """Record results in MLflow. Returns why that failed; empty if it worked."""
     try:
         Store().record(results, spool)

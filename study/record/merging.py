@@ -77,7 +77,7 @@ class _Folder:
     curves: pd.DataFrame
     answers: dict[Name, Kept]
     trained: dict[str, Any]
-    tuned: dict[str, dict] | None  # None if there is no file; then the package's rates apply
+    tuned: dict[str, dict] | None  # None if there is no file; then the rates that come with the code apply
     rules: Preregistrations
     replications: Replications
     logits: dict[str, Any]

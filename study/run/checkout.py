@@ -33,12 +33,12 @@ def commit_of(file: Path) -> str:
 
 
 def _code(root: Path, file: Path) -> list[str]:
-    """Return git's pathspecs of the package that `file` is in and of those beside it, without the tables of rates in them."""
+    """Return git's pathspecs of the package that `file` is in and of those beside it."""
     package = file.parent
     while (package.parent / "__init__.py").is_file():
         package = package.parent
     packages = [folder for folder in sorted(package.parent.iterdir()) if (folder / "__init__.py").is_file()] or [package]
-    return [*(f":(top,literal){folder.relative_to(root)}" for folder in packages), ":(top,exclude,glob)**/*.json"]
+    return [f":(top,literal){folder.relative_to(root)}" for folder in packages]
 
 
 def _git(root: Path, *words: str) -> str:

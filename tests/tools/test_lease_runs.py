@@ -22,7 +22,7 @@ from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost, Message
 from study.run.one_run import Place
 from tools import lease_runs
-from tools.lease_runs import WantedRuns, main, not_recorded, parser, rule_of, searches_of, train, wanted
+from tools.lease_runs import WantedRuns, main, not_recorded, parser, place_on, rule_of, searches_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
@@ -233,6 +233,12 @@ class MadeUp:
         yield Message(2, Point(epoch=2, step=2, seconds=0.0, running_loss=1.0, running_error=0.5))
         for i, task in enumerate(tasks):
             yield Lost(i, "made up") if i == 1 else Done(i, made_up_result(task.subject))
+
+
+def test_a_run_has_few_checkpoints_on_a_gpu_where_it_is_short_and_as_many_as_elsewhere_on_a_cpu():
+    cpu = Machine(device="cpu", name="a", precision="fp32", threads=1)
+    seconds = [place_on(machine).checkpoint_seconds for machine in (cpu, replace(cpu, device="cuda"))]
+    assert seconds == [Place.checkpoint_seconds, lease_runs.CHECKPOINT_SECONDS]
 
 
 @pytest.mark.parametrize(("seconds", "ended"), [(60, {"done": 3, "failed": 1}), (-1, {})])

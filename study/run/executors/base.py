@@ -100,7 +100,7 @@ def attempt(position: int, task: Task, report: Report) -> Done | Lost:
 
 def reason_of(error: BaseException) -> str:
     """Return why a task was lost, with the whole text of the error, which the caller searches for "out of memory". To print an
-    error, see `study.run.database.in_a_line`."""
+    error, see `study.output.in_a_line`."""
     return f"{type(error).__name__}: {error}"
 
 

@@ -48,9 +48,8 @@ def here(tmp_path, monkeypatch, small_shapes) -> Path:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    tuned = tmp_path / "committed" / "tuned.json"
-    write_tuned(tuned.parent, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
-    monkeypatch.setattr("study.plan.tuned.committed_text", tuned.read_text)
+    write_tuned(tmp_path / "committed", {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
+    monkeypatch.setattr("study.plan.tuned.COMMITTED", (tmp_path / "committed",))
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from helpers import accepted, made_up_result
 from made_up_images import blank_images
 
 from alexnet.machine import Machine
-from study.cli import replicate_run
+from study.cli import replicate_run, training
 from study.cli.main import main
 from study.judge.evidence import find
 from study.judge.intervals import difference_of, ratio_of_logs
@@ -51,7 +51,7 @@ class Trainer:
     def __init__(self):
         self.trained, self.effect, self.stops_at, self.jobs = [], 5.0, None, 0
 
-    def __call__(self, planned_runs, place, results, executor, console, shows_numbers):
+    def __call__(self, planned_runs, place, results, executor, console, shows_numbers, asked):
         assert not shows_numbers  # nothing is judged before all pairs are there
         self.jobs = place.machine.jobs
         for planned in planned_runs:
@@ -106,7 +106,7 @@ class Pace:
 @pytest.fixture
 def trainer(monkeypatch) -> Trainer:
     made = Trainer()
-    monkeypatch.setattr(replicate_run, "train_and_record", made)
+    monkeypatch.setattr(training, "train_and_record", made)
     return made
 
 
@@ -175,11 +175,21 @@ def test_after_a_kill_the_same_command_goes_on_by_the_same_rule(folder, trainer,
 def test_a_replication_that_lacks_pairs_shows_no_number_and_ends_with_1(folder, trainer, capsys, monkeypatch):
     main(COMMAND)
     made = trainer.__call__
-    monkeypatch.setattr(replicate_run, "train_and_record", lambda runs, *rest, **more: made(runs[:3], *rest, **more))
+    monkeypatch.setattr(training, "train_and_record", lambda runs, *rest, **more: made(runs[:3], *rest, **more))
     assert main(COMMAND) == 1
     assert capsys.readouterr().out.rstrip().endswith("1 of 4 pairs are there; nothing is computed before all are.")
     (finding,) = find(folder / "results").found
     assert finding.replications[0].effect is None and not finding.replicated
+
+
+def test_where_its_results_cannot_be_shown_a_line_says_so_and_it_ends_with_1(folder, trainer, capsys, monkeypatch):
+    def conclude(*_):
+        raise OSError("the disk is full")
+
+    main(COMMAND)
+    monkeypatch.setattr(replicate_run, "conclude", conclude)
+    assert main(COMMAND) == 1 and trainer.trained
+    assert "results not shown: OSError: the disk is full; the same command shows them" in capsys.readouterr().out
 
 
 def test_another_one_is_planned_only_if_asked_for_and_both_are_told(folder, trainer):

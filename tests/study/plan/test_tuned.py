@@ -1,4 +1,4 @@
-"""tuned.json: the rates of this checkout, and the copy of them that an installed package has."""
+"""tuned.json: the rates of a folder of results, and those that come with the code."""
 
 import json
 from pathlib import Path
@@ -7,31 +7,26 @@ import pytest
 
 from alexnet.errors import Refused
 from study.plan import tuned
-from study.plan.tuned import Tuned, committed_text
+from study.plan.tuned import Tuned
 
-ROOT = Path(__file__).parents[3]
+RESULTS = Path(__file__).parents[3] / "results"
 ENTRY = {"value": 0.5, "at_edge": False, "trials": []}
 
 
-def test_the_packages_copy_says_what_the_results_of_this_checkout_say():
-    assert committed_text() == (ROOT / "results" / "tuned.json").read_text()
-
-
-def test_a_folder_without_rates_has_those_of_the_package_and_one_with_rates_its_own(tmp_path):
-    assert Tuned.read(tmp_path).entries == json.loads(committed_text())
+def test_a_folder_without_rates_has_those_of_the_checkout_and_one_with_rates_its_own(tmp_path):
+    assert Tuned.read(tmp_path).entries == Tuned.committed().entries == json.loads((RESULTS / "tuned.json").read_text())
     Tuned().with_entry("a", "shapes", "b", "c", ENTRY).write(tmp_path)
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": ENTRY}}
 
 
-def test_written_into_the_results_of_the_checkout_the_copy_is_written_too_and_elsewhere_it_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(tuned, "CHECKOUT_RESULTS", tmp_path / "results")
-    monkeypatch.setattr(tuned, "COPY", tmp_path / "copy.json")
-    rates = Tuned().with_entry("a", "shapes", "b", "c", ENTRY)
-    for name in ("elsewhere", "results"):
-        (tmp_path / name).mkdir()
-        rates.write(tmp_path / name)
-        assert (tmp_path / "copy.json").exists() == (name == "results")
-    assert (tmp_path / "copy.json").read_bytes() == (tmp_path / "results" / "tuned.json").read_bytes()
+def test_an_installed_package_reads_its_own_and_a_checkout_without_results_has_none(tmp_path, monkeypatch):
+    beside, results = tmp_path / "site-packages" / "plan", tmp_path / "results"
+    monkeypatch.setattr(tuned, "COMMITTED", (beside, results))
+    assert Tuned.read(tmp_path).entries == {}
+    for folder, value in ((results, 0.5), (beside, 1.0)):
+        folder.mkdir(parents=True)
+        (folder / "tuned.json").write_text(json.dumps({"a/b/shapes": {"c": {**ENTRY, "value": value}}}))
+        assert Tuned.committed().entries["a/b/shapes"]["c"]["value"] == value
 
 
 def test_putting_a_rate_leaves_the_others_and_what_it_was_put_into():
