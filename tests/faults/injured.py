@@ -3,11 +3,9 @@
 import functools
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +35,6 @@ def fingerprint() -> str:
 def start(
     folder: Path,
     uri: str | None = None,
-    prepare: Callable[[], None] | None = None,
     checkout: Path = TESTS.parent,
     **settings: str,
 ) -> subprocess.Popen:
@@ -55,7 +52,6 @@ def start(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=prepare,
     )
 
 
@@ -64,11 +60,6 @@ def finish(folder: Path, uri: str | None = None, checkout: Path = TESTS.parent, 
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     return text
-
-
-def small_files_only() -> None:
-    """For `prepare`: no file may grow beyond 20,000 bytes, as if the disk were full."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
 def bits(folder: Path) -> dict:

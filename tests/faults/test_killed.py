@@ -14,7 +14,6 @@ from injured import (
     finish,
     in_make_faults,
     record,
-    small_files_only,
     start,
     until,
     workers_of,
@@ -104,17 +103,6 @@ def test_a_damaged_checkpoint_costs_steps_and_no_bit(laid_out, equal, damage):
     path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
     finish(folder)
     equal(folder, f"a {damage} checkpoint")
-
-
-@in_make_faults
-def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_room(laid_out, equal):
-    folder = laid_out
-    process = start(folder, prepare=small_files_only)
-    text, _ = process.communicate(timeout=600)
-    assert process.returncode != 0 and "File too large" in text
-    assert {state.state for state in states_of_runs(folder / "spool")} == {"failed"}
-    finish(folder)
-    equal(folder, "no room for checkpoints (RLIMIT_FSIZE)")
 
 
 def test_run_again_after_success_it_trains_nothing(copied):
