@@ -1,4 +1,4 @@
-"""Importing a module of the study changes nothing in the process that imports it."""
+"""Importing a module of the study changes nothing in the process that imports it, and takes no longer than it has to."""
 
 import json
 import os
@@ -57,10 +57,26 @@ def test_importing_every_module_changes_no_environment_signal_warning_logger_sty
     assert not list(tmp_path.iterdir())
 
 
-def test_a_command_can_be_stopped_before_anything_that_takes_time_is_imported():
-    """`study/__main__.py` takes its exit code from the one place that there is for it, which must not cost it a second."""
-    program = "import study.__main__, sys; print(sorted({'torch', 'numpy', 'alexnet', 'study.cli'} & {*sys.modules}))"
-    completed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert completed.stdout == "[]\n"
+REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.cli.verdict_table"
+TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexnet.training.loop"
+
+
+@pytest.mark.parametrize(
+    "modules, never",
+    [
+        pytest.param("study.__main__", "torch numpy alexnet study.cli", id="start"),  # from here on it can be stopped
+        pytest.param("alexnet, alexnet.recipe, alexnet.machine", "torch", id="recipes"),
+        pytest.param("study.cli.main", "torch pandas matplotlib jinja2 sqlalchemy mlflow optuna", id="no verb yet"),
+        pytest.param(REPORTING, "torch mlflow optuna", id="planning and reporting", marks=pytest.mark.slow),
+        pytest.param(TRAINING, "mlflow optuna pandas seaborn", id="training", marks=pytest.mark.slow),
+    ],
+)
+def test_packages_that_take_long_to_import_are_imported_only_where_they_are_needed(modules, never):
+    program = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & set(never.split()) == set()
+
+
+def test_the_exit_code_of_what_was_stopped_is_written_in_one_place():
     assigned = [path for path in (ROOT / "study").rglob("*.py") if re.search(r"^EXIT_LATER = 75$", path.read_text(), re.M)]
     assert assigned == [ROOT / "study" / "run" / "stop.py"]

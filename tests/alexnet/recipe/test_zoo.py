@@ -1,8 +1,6 @@
 """AlexNet's recipes and switches against the numbers of 2012, torchvision's network, and small networks composed by hand."""
 
 import functools
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -712,15 +710,6 @@ def test_the_names_of_the_package_are_those_of_its_parts():
     assert {name: getattr(alexnet, name) for name in ("PAPER", "SOURCE_2012")} == {"PAPER": PAPER, "SOURCE_2012": SOURCE_2012}
     with pytest.raises(AttributeError, match="AlexNet2"):
         _ = alexnet.AlexNet2
-
-
-def test_recipes_are_imported_without_torch_and_the_network_brings_it():
-    code = (
-        "import sys; from alexnet import PAPER, SOURCE_2012, changed; import alexnet; assert 'torch' not in sys.modules;"
-        "print(len(changed(PAPER, {'model.columns': 1}).model.layers))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("8\n", "")
 
 
 def test_a_first_layer_that_parts_the_image_into_columns_cannot_be_absent():

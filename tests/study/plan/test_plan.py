@@ -1,8 +1,6 @@
 """Claims x scales x arms x seeds, as runs with keys."""
 
 import itertools
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -136,28 +134,6 @@ def test_an_arm_that_a_scale_makes_its_control_is_refused_there_and_nowhere_else
     names = f"{claim.arms[0].label!r} and {treated.label!r} of batch_norm .*'smoke' are the same run"
     with pytest.raises(Refused, match=names):
         make_plan("batch_norm", "smoke", "f" * 12, Tuned())
-
-
-def imported_with(modules) -> set[str]:
-    """What a process has imported when it has imported `modules`."""
-    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-
-
-@pytest.mark.slow
-def test_planning_and_reporting_import_neither_torch_nor_mlflow():
-    modules = "study.plan.plan", "study.plan.cost", "study.report.pages", "study.cli.verdict_table", "study.cli.main"
-    assert imported_with(modules) & {"torch", "mlflow", "optuna"} == set()
-
-
-@pytest.mark.slow
-def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
-    modules = "study.run.one_run", "alexnet.training.loop", "study.run.queue", "study.run.executors.local"
-    assert imported_with(modules) & {"mlflow", "optuna", "pandas", "seaborn"} == set()
-
-
-def test_the_command_line_needs_neither_pandas_nor_a_picture_before_a_verb_is_chosen():
-    assert imported_with(["study.cli.main"]) & {"torch", "pandas", "matplotlib", "jinja2", "sqlalchemy"} == set()
 
 
 # ---- Bases and scales ------------------------------------------------------------------------------------------------
