@@ -3,8 +3,6 @@
 Nothing else is used for training. A hostile archive is in tests/alexnet/data/test_packed.py, with the code that unpacks it.
 """
 
-import hashlib
-import io
 import json
 import os
 import shutil
@@ -12,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
+from forged_files import forged
 from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, record, recorded, start, until
 from made_up_images import image_folders
 
@@ -128,23 +126,10 @@ def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(laid_out, 
     fault_table.append(("a loss that is not a number", 1, len(theirs.keys() - ours.keys()), 0))
 
 
-class Hostile:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
 @in_make_faults
 def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained_on(laid_out, tmp_path, equal):
     folder = laid_out
-    path = killed(folder)
-    buffer = io.BytesIO()
-    torch.save({"step": 10**6, "network": Hostile(tmp_path / "executed")}, buffer)
-    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+    killed(folder).write_bytes(forged(tmp_path / "executed", with_torch=True))
     finish(folder)
     assert not (tmp_path / "executed").exists()
     equal(folder, "a forged checkpoint with a right digest")

@@ -260,12 +260,6 @@ def test_the_forged_checkpoint_would_do_harm_if_it_were_trusted(tmp_path, with_t
     assert (tmp_path / "executed").exists()
 
 
-def test_a_forged_checkpoint_without_its_digest_gives_way_to_the_one_before(two_saved, tmp_path):
-    (two_saved.folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", True)[1:])
-    assert step_of(two_saved.load()) == 1
-    assert not (tmp_path / "executed").exists()
-
-
 def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])

@@ -11,13 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from forged_files import forged
 from helpers import made_up_result, small_run
 
-from alexnet.data.image_sets import load
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import CHECKPOINT
 from study.cli.main import main
 from study.output import in_a_line, redacted
 from study.plan.plan import make_plan
@@ -25,7 +22,7 @@ from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.pages import in_markdown, write_report
 from study.run.executors.base import worker_environment
-from study.run.one_run import NO_TELEMETRY, Place, run_planned
+from study.run.one_run import NO_TELEMETRY, Place
 from study.run.result import sealed
 
 ROOT = Path(__file__).parents[3]
@@ -62,18 +59,6 @@ def test_no_source_unpickles_or_evaluates_a_text():
             assert not re.search(
                 r"pickle\.loads?\(|\bmarshal\b|\bshelve\b|(?<!\.)\beval\(|(?<!\.)\bexec\(", path.read_text()
             ), path
-
-
-@pytest.mark.slow
-def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread, small_shapes):
-    planned = small_run(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
-    clean = run_planned(planned, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
-    folder = tmp_path / "spool" / planned.key
-    folder.mkdir(parents=True)
-    (folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", with_torch=True))
-    again = run_planned(planned, Place(MACHINE, tmp_path, tmp_path / "spool"), lambda point: None)
-    assert again.weights_sha256 == clean.weights_sha256
-    assert not (tmp_path / "executed").exists()
 
 
 # ---- What is written -------------------------------------------------------------------------------------------------
