@@ -1,10 +1,14 @@
 """pyproject.toml, requirements.lock and environment.yml agree, and none names where packages come from."""
 
 import itertools
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -34,15 +38,45 @@ def test_every_dependency_is_locked_within_its_bounds():
                 assert (as_numbers(version) >= as_numbers(bound)) == (operator == ">="), (requirement, version)
 
 
-def test_every_locked_package_has_hashes():
-    blocks = re.split(r"\n(?=[A-Za-z0-9_.-]+==)", LOCK)[1:]
-    assert len(blocks) > 100
-    assert all("--hash=sha256:" in block for block in blocks)
+def audit(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    import audit
+
+    return audit
+
+
+def test_the_lock_has_all_hashes_names_no_host_and_is_what_is_installed(monkeypatch):
+    assert audit(monkeypatch).what_is_wrong(LOCK) == []
+
+
+@pytest.mark.parametrize(
+    "line, word",
+    [
+        ("numpy==0.1 \\\n    --hash=sha256:0", "installed is"),
+        ("numpy>=2 \\\n    --hash=sha256:0", "not a pin"),
+        ("no-such-package-of-anyone==1 \\\n    --hash=sha256:0", "not installed"),
+        ("numpy @ https://127.0.0.1/numpy", "names a host"),
+        ("--extra-index-url 127.0.0.1", "names a host"),
+        ("iniconfig==2 ; sys_platform == 'none'", "no hash"),
+    ],
+)
+def test_what_is_wrong_in_a_lock_is_told(monkeypatch, line, word):
+    faults = audit(monkeypatch).what_is_wrong(f"# a comment\n{line}\n    # via someone\n")
+    assert any(fault.startswith(word) for fault in faults)
+
+
+@pytest.mark.slow
+def test_an_audit_without_a_network_says_so_and_does_not_succeed():
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), "http://127.0.0.1:9")
+    command = [sys.executable, ROOT / ".ci" / "audit.py"]
+    done = subprocess.run(command, env={**os.environ, **nowhere, "NO_PROXY": ""}, capture_output=True, text=True)
+    assert done.returncode == 75, done.stdout
+    assert "NOT AUDITED" in done.stderr and "every pin has its hashes" in done.stdout
 
 
 def test_no_file_names_a_package_host():
     host = re.compile(r"https?:/|index.url|find.links|extra.index|[.]whl")
-    for name in ("requirements.lock", "pyproject.toml", "environment.yml", "Makefile"):
+    for name in ("pyproject.toml", "environment.yml", "Makefile"):
         lines = [line for line in (ROOT / name).read_text().splitlines() if host.search(line) and "127.0.0.1" not in line]
         assert not lines, (name, lines)
 

@@ -73,18 +73,17 @@ def test_a_layer_that_is_absent_has_no_parameters():
 
 
 @pytest.mark.parametrize(
-    ("model", "parameters"),
+    ("name", "parameters"),
     [
-        (A, 75 * 32 + 32 + 800 * 32 + 32 + 800 * 64 + 64 + 1024 * 10 + 10),
-        (A, 89_578),
-        (B, 145_578),
-        (C, 1_901_386),
-        (changed(C, {"image_size": 24}), 1_116_490),  # as published, on crops of 24
+        ("FIGURE_1_A", 89_578),
+        ("FIGURE_1_B", 145_578),
+        ("FIGURE_1_C", 1_901_386),
+        ("CIFAR_13PCT", 1_116_490),
+        ("CIFAR_11PCT", 2_112_970),
     ],
 )
-def test_a_network_has_the_parameters_of_its_2012_original(model, parameters):
-    assert sum(p.numel() for p in AlexNet(model, 0).parameters()) == parameters
-    assert sum(row["parameters"] for row in layer_table(model)) == parameters
+def test_a_network_has_the_parameters_of_its_2012_original(name, parameters):
+    assert sum(p.numel() for p in on_meta(RECIPES[name].model).parameters()) == parameters
 
 
 @pytest.mark.parametrize(
