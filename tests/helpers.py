@@ -1,7 +1,10 @@
 """Helpers that tests share: a network that trains in a second, fake runs and fake learning rates."""
 
 import hashlib
+import itertools
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -135,3 +138,23 @@ def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "
         for base, arms in rates.items()
     }
     (folder / "tuned.json").write_text(json.dumps(entries))
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def killed() -> None:
+    raise Killed
+
+
+def dies_at(call: str, count: int, die: Callable[[], object] = killed) -> Callable:
+    """Return what to put in the place of os.`call` so that the process dies, by `die`, instead of the `count`th call."""
+    real, calls = getattr(os, call), itertools.count(1)
+
+    def called(*args):
+        if next(calls) == count:
+            die()
+        return real(*args)
+
+    return called

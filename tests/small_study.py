@@ -5,7 +5,6 @@ process that plans.
 """
 
 import contextlib
-import itertools
 import os
 import resource
 import signal
@@ -13,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from helpers import small_run
+from helpers import dies_at, small_run
 
 from alexnet.machine import Machine
 from study.run.one_run import Place
@@ -22,18 +21,6 @@ MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1
 
 
 USED_UP: list[bytearray] = []
-
-
-def die_at(call: str, count: int) -> None:
-    """End this process silently at the `count`th call of os.`call`."""
-    real, calls = getattr(os, call), itertools.count(1)
-
-    def dies(*args):
-        if next(calls) == count:
-            os._exit(9)
-        return real(*args)
-
-    setattr(os, call, dies)
 
 
 def out_of_all_shapes():
@@ -82,7 +69,7 @@ if __name__ == "__mp_main__":
         clock_ahead(float(os.environ["CLOCK_AHEAD"]))
     if "DIE_AT" in os.environ:
         call, count = os.environ["DIE_AT"].split()
-        die_at(call, int(count))
+        setattr(os, call, dies_at(call, int(count), lambda: os._exit(9)))
     if "ADDRESS_SPACE_MB" in os.environ:
         synthetic_shapes.make_shapes = out_of_all_shapes
         limit_memory(float(os.environ["ADDRESS_SPACE_MB"]))

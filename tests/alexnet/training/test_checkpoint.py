@@ -4,14 +4,12 @@ checkpoint."""
 import io
 import os
 import pickle
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from forged_files import forged
+from helpers import Killed, dies_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,7 +170,7 @@ def test_an_interrupted_write_leaves_the_old_content_and_no_litter(tmp_path, mon
     def interrupted(*args):
         raise error
 
-    monkeypatch.setattr(checkpoint.os, call, interrupted)
+    monkeypatch.setattr(os, call, interrupted)
     with pytest.raises(type(error)):
         write_atomically(path, b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("result.json", b"old")]
@@ -182,39 +180,25 @@ def test_the_content_is_on_disk_before_it_takes_its_name_and_the_name_after(tmp_
     done = []
     for call in ("replace", "fsync"):
         real = getattr(os, call)
-        monkeypatch.setattr(checkpoint.os, call, lambda *args, call=call, real=real: (done.append(call), real(*args)))
+        monkeypatch.setattr(os, call, lambda *args, call=call, real=real: (done.append(call), real(*args)))
     write_atomically(tmp_path / "result.json", b"new")
     assert done == ["fsync", "replace", "fsync"]
     assert (tmp_path / "result.json").read_bytes() == b"new"
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from alexnet.files import write_atomically
-call, count, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-real, calls = getattr(os, call), []
-def dies(*args):
-    calls.append(args)
-    if len(calls) == count:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args)
-setattr(os, call, dies)
-write_atomically(path, b"new" * 1000)
-"""
-
-
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork beside torch's threads
 @pytest.mark.parametrize(("call", "count", "left"), [("fsync", 1, b"old"), ("replace", 1, b"old"), ("fsync", 2, b"new" * 1000)])
 def test_a_process_killed_while_it_writes_leaves_the_old_content_or_the_new_whole(tmp_path, call, count, left):
     path = tmp_path / "result.json"
     path.write_bytes(b"old")
-    done = subprocess.run([sys.executable, "-B", "-c", KILLED, call, str(count), str(path)])
-    assert done.returncode == -signal.SIGKILL
+    if not (child := os.fork()):
+        try:
+            setattr(os, call, dies_at(call, count, lambda: os._exit(9)))
+            write_atomically(path, b"new" * 1000)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert path.read_bytes() == left
-
-
-class Killed(BaseException):
-    """Stands for the process's end."""
 
 
 SAVING = [("replace", 1), ("fsync", 1), ("replace", 2), ("fsync", 2)]  # the calls of one save, in their order
@@ -222,16 +206,8 @@ SAVING = [("replace", 1), ("fsync", 1), ("replace", 2), ("fsync", 2)]  # the cal
 
 @pytest.mark.parametrize(("call", "count"), SAVING)
 def test_a_save_interrupted_at_any_call_leaves_the_state_before_or_the_new_one_whole(two_saved, monkeypatch, call, count):
-    real, calls = getattr(os, call), []
-
-    def dies(*args):
-        calls.append(args)
-        if len(calls) == count:
-            raise Killed
-        return real(*args)
-
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, call, dies)
+        patch.setattr(os, call, dies_at(call, count))
         with pytest.raises(Killed):
             two_saved.save(state(3))
     again = Checkpoints(two_saved.folder)

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+import os
 import threading
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import Killed, dies_at
 from made_up_images import random_images
 from networks import learned_parts
 
@@ -19,7 +21,6 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
-from alexnet.training import checkpoint as spool_module
 from alexnet.training import train_error as exact_module
 from alexnet.training.checkpoint import CHECKPOINT, Checkpoints, Interrupted
 from alexnet.training.data_parallel import Ranks
@@ -436,10 +437,6 @@ def test_a_spool_changes_nothing(tmp_path):
     assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == untimed(train())
 
 
-class Killed(BaseException):
-    """Stands for the process's end."""
-
-
 class DyingCheckpoints(Checkpoints):
     """Kept at every step; the process dies at the given save, before it, in the middle of it or after it."""
 
@@ -548,16 +545,8 @@ def test_a_rank_that_sees_another_checkpoint_than_the_first_is_refused(monkeypat
 
 @pytest.mark.parametrize(("call", "count"), [("replace", 7), ("replace", 8), ("fsync", 7), ("fsync", 8)])
 def test_a_run_killed_inside_a_write_ends_in_the_same_bits(tmp_path, whole, monkeypatch, call, count):
-    real, calls = getattr(spool_module.os, call), []
-
-    def dies(*args):
-        calls.append(args)
-        if len(calls) == count:
-            raise Killed
-        return real(*args)
-
     with monkeypatch.context() as patch:
-        patch.setattr(spool_module.os, call, dies)
+        patch.setattr(os, call, dies_at(call, count))
         with pytest.raises(Killed):
             train(checkpoints=Checkpoints(tmp_path, 0))
     assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import accepted, made_up_result, write_tuned
+from helpers import Killed, accepted, dies_at, made_up_result, write_tuned
 from spoiled import SPOILERS, verdicts
 
 from alexnet.errors import Refused
@@ -297,22 +297,13 @@ def test_a_merge_after_a_killed_write_judges_what_was_written(folder, tmp_path, 
     assert main(["merge", str(tmp_path / "other")]) == 0
 
 
-@pytest.mark.parametrize("death", range(6))
-def test_killed_at_any_write_readers_and_the_next_write_find_all_old_or_all_new(folder, monkeypatch, death):
+@pytest.mark.parametrize("count", range(1, 7))
+def test_killed_at_any_write_readers_and_the_next_write_find_all_old_or_all_new(folder, monkeypatch, count):
     contents = {name: (folder / name).read_bytes() for name in TABLES}
     new = {name: content.replace(b"\n", b"\r\n") for name, content in contents.items()}
-    replace, done = os.replace, []
-
-    def dies(*paths) -> None:
-        if len(done) == death:
-            raise KeyboardInterrupt
-        done.append(paths)
-        replace(*paths)
-
-    monkeypatch.setattr(os, "replace", dies)
-    with contextlib.suppress(KeyboardInterrupt):
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(os, "replace", dies_at("replace", count))
         results_folder.write(folder, new)
-    monkeypatch.setattr(os, "replace", replace)
     found = results_folder.read(folder, *TABLES)
     found.check()
     assert found.files in (contents, new)
