@@ -1,4 +1,4 @@
-"""Work that tests give to processes on a cluster. Each process imports this module and its imports."""
+"""Work that tests give to the workers of an executor. Each worker imports this module and its imports."""
 
 import os
 import time
