@@ -46,6 +46,28 @@ def tuned_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def own_claim(tmp_path, monkeypatch):
+    """own_claim(name, text, measured): the results folder and what is found of a claim file of this text, on made-up runs.
+
+    measured(planned) returns the result of a planned run."""
+    from study.judge.evidence import find
+    from study.plan.claim_files import all_claims
+    from study.plan.plan import make_plan
+    from study.plan.tuned import Tuned
+    from study.record import tables
+
+    def found(name: str, text: str, measured: Callable) -> tuple[Path, tuple]:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / f"{name}.py").write_text(text)
+        monkeypatch.setenv("CLAIMS_DIR", str(tmp_path / "mine"))
+        planned_runs = make_plan(name, "cifar10-jpeg", "f00dfeed0000", Tuned())
+        tables.merge(tmp_path, [measured(planned) for planned in planned_runs])
+        return tmp_path, find(tmp_path, {name: all_claims()[name]}).found
+
+    return found
+
+
 FAULTS: list[tuple[str, int, int, int]] = []
 
 

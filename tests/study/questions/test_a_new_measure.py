@@ -8,11 +8,6 @@ from helpers import made_up_result
 
 from alexnet.errors import Refused
 from study.cli.verdict_table import verdict_table
-from study.judge.evidence import find
-from study.plan.claim_files import all_claims
-from study.plan.plan import make_plan
-from study.plan.tuned import Tuned
-from study.record import tables
 from study.report.pages import write_report
 from study.report.verdict_files import as_json
 
@@ -67,32 +62,17 @@ CLAIM = Claim(
 """
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    """study(text): what is found of a claim file of this text, on made-up runs of 9 epochs, and the folder of its results."""
-
-    def run(text: str):
-        folder = tmp_path / "mine"
-        folder.mkdir()
-        (folder / "best_epoch.py").write_text(text)
-        monkeypatch.setenv("CLAIMS_DIR", str(folder))
-        planned_runs = make_plan("best_epoch", "cifar10-jpeg", "f00dfeed0000", Tuned())
-        assert len(planned_runs) == 3 + 5  # the control's further seeds are for the first look
-        results = []
-        for planned in planned_runs:
-            best = (4 if planned.arm == "none" else 7) + planned.seed % 2
-            result = made_up_result(planned, crossing=None)
-            points = tuple(replace(point, test_error=0.3 + 0.01 * abs(point.epoch - best)) for point in result.points)
-            ends = {"test_error": points[-1].test_error, "test_error_ten_views": 0.3, "test_top5_error_ten_views": 0.1}
-            results.append(replace(result, points=points, answers=None, **ends))
-        tables.merge(tmp_path, results)
-        return tmp_path, find(tmp_path, {"best_epoch": all_claims()["best_epoch"]}).found
-
-    return run
+def measured(planned):
+    """A run of 9 epochs whose test error is lowest at epoch 4 or 5 without noise, and at 7 or 8 with it."""
+    best = (4 if planned.arm == "none" else 7) + planned.seed % 2
+    result = made_up_result(planned, crossing=None)
+    points = tuple(replace(point, test_error=0.3 + 0.01 * abs(point.epoch - best)) for point in result.points)
+    ends = {"test_error": points[-1].test_error, "test_error_ten_views": 0.3, "test_top5_error_ten_views": 0.1}
+    return replace(result, points=points, answers=None, **ends)
 
 
-def test_it_is_planned_judged_drawn_and_reported(study):
-    folder, (found,) = study(CLASS + WORDS + PICTURE + CLAIM)
+def test_it_is_planned_judged_drawn_and_reported(own_claim):
+    folder, (found,) = own_claim("best_epoch", CLASS + WORDS + PICTURE + CLAIM, measured)
     assert found.arm("none").known == [4, 5, 4] and found.arm("noise").known == [7, 8, 7, 8, 7]
     assert found.verdict.direction == "supported"
     assert found.verdict.effect.estimate == pytest.approx(13 / 3 - 0.8 * 22 / 3 - 0.2 * 7.5)  # by block, and two of the control
@@ -114,6 +94,6 @@ def test_it_is_planned_judged_drawn_and_reported(study):
     ],
     ids=["words", "picture", "unit", "value"],
 )
-def test_what_it_leaves_out_is_refused_by_its_name(study, text, named):
+def test_what_it_leaves_out_is_refused_by_its_name(own_claim, text, named):
     with pytest.raises(Refused, match=named):
-        write_report(study(text)[0])
+        write_report(own_claim("best_epoch", text, measured)[0])

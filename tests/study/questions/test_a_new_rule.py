@@ -7,11 +7,6 @@ from helpers import made_up_result
 
 from alexnet.errors import Refused
 from study.cli.verdict_table import verdict_table
-from study.judge.evidence import find
-from study.plan.claim_files import all_claims
-from study.plan.plan import make_plan
-from study.plan.tuned import Tuned
-from study.record import tables
 from study.report.pages import write_report
 
 CLASS = '''"""Does colour noise help in the median pair of seeds?"""
@@ -87,27 +82,13 @@ CLAIM = Claim(
 WITH, WITHOUT = (0.30, 0.31, 0.32, 0.5, 0.5), (0.29, 0.33, 0.35)  # differences of -1, +2 and +3 points
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    """study(text): what is found of a claim file of this text on made-up runs, and the folder of its results."""
-
-    def run(text: str):
-        folder = tmp_path / "mine"
-        folder.mkdir()
-        (folder / "median_pair.py").write_text(text)
-        monkeypatch.setenv("CLAIMS_DIR", str(folder))
-        results = []
-        for planned in make_plan("median_pair", "cifar10-jpeg", "f00dfeed0000", Tuned()):
-            result = made_up_result(planned, crossing=None)
-            results.append(replace(result, test_error=(WITHOUT if planned.arm == "none" else WITH)[planned.seed]))
-        tables.merge(tmp_path, results)
-        return tmp_path, find(tmp_path, {"median_pair": all_claims()["median_pair"]}).found
-
-    return run
+def measured(planned):
+    errors = WITHOUT if planned.arm == "none" else WITH
+    return replace(made_up_result(planned, crossing=None), test_error=errors[planned.seed])
 
 
-def test_it_is_planned_judged_drawn_and_reported(study):
-    folder, (found,) = study(CLASS + JUDGE + SENTENCE + PICTURE + CLAIM)
+def test_it_is_planned_judged_drawn_and_reported(own_claim):
+    folder, (found,) = own_claim("median_pair", CLASS + JUDGE + SENTENCE + PICTURE + CLAIM, measured)
     assert (found.verdict.direction, found.verdict.effect.estimate) == ("supported", pytest.approx(2))
     assert "+2.00 points (no interval)" in verdict_table([found])
     write_report(folder)
@@ -128,6 +109,6 @@ def test_it_is_planned_judged_drawn_and_reported(study):
     ],
     ids=["judge", "sentence", "picture", "kinds of measure"],
 )
-def test_what_it_leaves_out_is_refused_by_its_name(study, text, named):
+def test_what_it_leaves_out_is_refused_by_its_name(own_claim, text, named):
     with pytest.raises(Refused, match=named):
-        write_report(study(text)[0])
+        write_report(own_claim("median_pair", text, measured)[0])
