@@ -32,22 +32,14 @@ def fingerprint() -> str:
         return load("shapes", Path("nowhere")).fingerprint
 
 
-def start(
-    folder: Path,
-    uri: str | None = None,
-    checkout: Path = TESTS.parent,
-    **settings: str,
-) -> subprocess.Popen:
-    """Start the small study on `folder`, in its own process group. `settings`: environment variables that it reads."""
-    environment = {**os.environ, "PYTHONPATH": f"{checkout}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
-    if "SMALL_DATA" not in settings:
-        environment["SMALL_FINGERPRINT"] = fingerprint()
-    environment["MLFLOW_TRACKING_URI"] = uri or f"sqlite:///{folder / 'mlflow.db'}"
-    folder.mkdir(exist_ok=True)
+def begin(command: list[str], folder: Path, checkout: Path = TESTS.parent, **settings: str) -> subprocess.Popen:
+    """Start Python in `folder`, in its own process group. `settings`: environment variables that it reads."""
+    environment = {**os.environ, "PYTHONPATH": f"{checkout}:{TESTS}", "OMP_NUM_THREADS": "1"}
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     return subprocess.Popen(
-        [sys.executable, str(TESTS / "small_study.py"), str(folder)],
+        [sys.executable, *command],
         cwd=folder,
-        env=environment,
+        env={**environment, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -55,11 +47,23 @@ def start(
     )
 
 
-def finish(folder: Path, uri: str | None = None, checkout: Path = TESTS.parent, **settings: str) -> str:
-    process = start(folder, uri, checkout=checkout, **settings)
-    text, _ = process.communicate(timeout=600)
+def end(process: subprocess.Popen, seconds: float = 600) -> str:
+    """Return what the process printed; it must end well."""
+    text, _ = process.communicate(timeout=seconds)
     assert process.returncode == 0, text
     return text
+
+
+def start(folder: Path, checkout: Path = TESTS.parent, **settings: str) -> subprocess.Popen:
+    """Start the small study on `folder`."""
+    if "SMALL_DATA" not in settings:
+        settings["SMALL_FINGERPRINT"] = fingerprint()
+    folder.mkdir(exist_ok=True)
+    return begin([str(TESTS / "small_study.py"), str(folder)], folder, checkout, **settings)
+
+
+def finish(folder: Path, checkout: Path = TESTS.parent, **settings: str) -> str:
+    return end(start(folder, checkout, **settings))
 
 
 def bits(folder: Path) -> dict:
@@ -98,14 +102,7 @@ def workers_of(process: subprocess.Popen) -> list[int]:
 
 def record(folder: Path) -> str:
     """Run `python -m study record` on the spool."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(TESTS.parent),
-        "RESULTS_DIR": str(folder / "results"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-    }
-    command = [sys.executable, "-m", "study", "record", str(folder / "spool")]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    return end(begin(["-m", "study", "record", str(folder / "spool")], folder, RESULTS_DIR=str(folder / "results")))
 
 
 def until(condition, seconds: float = 120):

@@ -1,6 +1,6 @@
 """Kill `settle` on two tiny claims at random moments, and compare the result with an undisturbed one.
 
-python tests/faults/settled.py --kills 10 --seed 17
+PYTHONPATH=.:tests python tests/faults/settled.py --kills 10 --seed 17
 """
 
 import argparse
@@ -14,41 +14,27 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from injured import bits, recorded
+from injured import begin, bits, end, recorded
 
 from study.plan.fixed_rules import Preregistrations, fix
 from study.questions.looks import Looks
 
-ROOT = Path(__file__).parents[2]
 LOOKS = Looks((2, 3, 4), (2, 4, 5))
 TIMES_TAKEN = ["seconds", "started", "cpu_share", "git_commit"]
 CLAIM = '''"""A tiny question, for a network that trains for a second."""
 
 from dataclasses import replace
 
-from alexnet.recipe import FIGURE_1_A, Layer, changed
+from helpers import SMALL
+
+from alexnet.recipe import changed
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
 from study.questions.scales import SCALES
 
 SCALES["shapes"] = replace(SCALES["shapes"], best_role="proxy")  # else it is no evidence, and nothing of it is settled
-TINY = changed(
-    FIGURE_1_A,
-    {{
-        "model.layers": (
-            Layer(outputs=4, kernel=5, padding=2, pool="max", weight_std=0.01),
-            Layer(kind="full", outputs=10, weight_std=0.01),
-        ),
-        "model.init": "torch",
-        "data.train_images": 512,
-        "data.inputs": "standardized",
-        "optim.learning_rate": 0.05,
-        "optim.batch_size": 64,
-        "optim.epochs": 8,
-        "optim.stop_at_train_error": 0.0,
-    }},
-)
+TINY = changed(SMALL, {{"optim.learning_rate": 0.05, "optim.epochs": 8, "optim.stop_at_train_error": 0.0}})
 
 CLAIM = Claim(
     title="A tiny question about {name}",
@@ -79,38 +65,16 @@ def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate"))
     Preregistrations(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen:
-    """Start `settle` on `folder`, in its own process group."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "CLAIMS_DIR": str(folder / "claims"),
-        "RESULTS_DIR": str(folder / "results"),
-        "SPOOL_DIR": str(folder / "spool"),
-        "DATA_DIR": str(folder),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "DEVICE": "cpu",
-        "PRECISION": "fp32",
-        "SCALE": "shapes",
-    }
-    command = [sys.executable, "-m", "study", "settle", "--runs", "100", *options]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+def start(folder: Path) -> subprocess.Popen:
+    """Start `settle` on `folder`."""
+    folders = {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DATA_DIR": "."}
+    settings = {name: str(folder / value) for name, value in folders.items()}
+    settings |= {"DEVICE": "cpu", "PRECISION": "fp32", "SCALE": "shapes"}
+    return begin(["-m", "study", "settle", "--runs", "100"], folder, **settings)
 
 
 def finish(folder: Path) -> str:
-    process = start(folder)
-    text, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, text
-    return text
+    return end(start(folder), 900)
 
 
 def kill(folder: Path, luck: random.Random, most_seconds: float) -> bool:

@@ -114,7 +114,7 @@ def test_run_again_after_success_it_trains_nothing(copied):
 @in_make_faults
 def test_without_mlflow_training_goes_on_and_the_spool_is_recorded_later(tmp_path, equal):
     folder = tmp_path / "away"
-    assert "MLflow did not accept" in finish(folder, uri="sqlite:////proc/nowhere/mlflow.db")
+    assert "MLflow did not accept" in finish(folder, MLFLOW_TRACKING_URI="sqlite:////proc/nowhere/mlflow.db")
     for new in (4, 0):
         assert f"4 finished runs in {folder / 'spool'}: {new} new in MLflow" in record(folder)
     equal(folder, "MLflow away")
