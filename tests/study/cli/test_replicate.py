@@ -25,6 +25,7 @@ from study.questions.scales import SCALES
 from study.record import tables
 from study.report.replications import bound_words
 from study.report.sentences import verdict_words
+from study.run.result import RunResult
 
 CLAIM = '''
 """A question about made-up runs."""
@@ -54,19 +55,26 @@ class Trainer:
     def __call__(self, planned_runs, place, results, executor, console, shows_numbers, asked):
         assert not shows_numbers  # nothing is judged before all pairs are there
         self.jobs = place.machine.jobs
-        for planned in planned_runs:
-            if len(self.trained) == self.stops_at:
-                raise KeyboardInterrupt
-            self.trained.append((planned.arm, planned.seed))
-            record(planned, results, self.effect, place.machine.label)
+        now = planned_runs if self.stops_at is None else planned_runs[: self.stops_at - len(self.trained)]
+        self.trained += [(planned.arm, planned.seed) for planned in now]
+        tables.merge(results, [made(planned, self.effect, place.machine.label) for planned in now])
+        if len(now) < len(planned_runs):
+            raise KeyboardInterrupt
         return []
 
 
-def record(planned: PlannedRun, results: Path, effect: float, machine: str, started: float | None = None) -> None:
+def made(planned: PlannedRun, effect: float = 5.0, machine: str = "elsewhere, fp32", started: float | None = None) -> RunResult:
     error = 30 + planned.seed % 7 + (effect + 0.1 * (planned.seed % 3) if planned.arm == "treated" else 0)
-    made = replace(made_up_result(planned, None), test_error=error / 100, weights_sha256=4 * planned.key)
-    made = replace(made, machine=replace(made.machine, label=machine), started_ms=round(1000 * (started or time.time())))
-    tables.merge(results, [made])
+    result = replace(made_up_result(planned, None), test_error=error / 100, weights_sha256=4 * planned.key)
+    machine_facts = replace(result.machine, label=machine)
+    return replace(result, machine=machine_facts, started_ms=round(1000 * (started or time.time())))
+
+
+def record(*runs: RunResult) -> None:
+    tables.merge(results(), runs)
+
+
+FIVE_PAIRS = [(arm, seed) for seed in range(5) for arm in ("control", "treated")]
 
 
 @pytest.fixture
@@ -83,9 +91,11 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(replicate_run, "pace_of", lambda machine: Pace())
     monkeypatch.setattr(replicate_run, "load_known", blank_images)
     monkeypatch.setattr(replicate_run, "conclude", lambda *_, **__: find(results()))
+    monkeypatch.setattr(replicate_run, "look_at_mlflow", lambda console: None)  # to lay out its database takes seconds
+    monkeypatch.setattr("study.record.mlflow_store.Store.__init__", lambda self: None)
+    monkeypatch.setattr("study.record.mlflow_store.Store.record", lambda self, *_: 0)
     monkeypatch.chdir(tmp_path)
-    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
-        record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")
+    record(*(made(planned_run(*one)) for one in FIVE_PAIRS))
     return tmp_path
 
 
@@ -105,9 +115,9 @@ class Pace:
 
 @pytest.fixture
 def trainer(monkeypatch) -> Trainer:
-    made = Trainer()
-    monkeypatch.setattr(training, "train_and_record", made)
-    return made
+    stand_in = Trainer()
+    monkeypatch.setattr(training, "train_and_record", stand_in)
+    return stand_in
 
 
 def test_the_first_call_writes_the_rule_and_the_second_trains_its_pairs(folder, trainer, capsys):
@@ -174,8 +184,7 @@ def test_after_a_kill_the_same_command_goes_on_by_the_same_rule(folder, trainer,
 
 def test_a_replication_that_lacks_pairs_shows_no_number_and_ends_with_1(folder, trainer, capsys, monkeypatch):
     main(COMMAND)
-    made = trainer.__call__
-    monkeypatch.setattr(training, "train_and_record", lambda runs, *rest, **more: made(runs[:3], *rest, **more))
+    monkeypatch.setattr(training, "train_and_record", lambda runs, *rest, **more: trainer(runs[:3], *rest, **more))
     assert main(COMMAND) == 1
     assert capsys.readouterr().out.rstrip().endswith("1 of 4 pairs are there; nothing is computed before all are.")
     (finding,) = find(folder / "results").found
@@ -217,7 +226,7 @@ def test_the_words_of_the_finding_do_not_hold_the_outcome_of_the_last_one(folder
 
 def test_a_run_that_began_on_a_day_before_the_rule_is_told_and_refused(folder, trainer, capsys):
     main(COMMAND)
-    record(planned_run("treated", 101), results(), 5.0, "elsewhere, fp32", started=time.time() - 2 * 86400)
+    record(made(planned_run("treated", 101), started=time.time() - 2 * 86400))
     assert main(COMMAND) == 2
     assert "the run of treated with seed 101 began on a day before" in capsys.readouterr().err
 
@@ -229,11 +238,10 @@ def test_a_new_rule_of_the_scale_takes_no_seed_of_a_replication(folder, trainer)
 
 
 def test_a_replication_takes_no_seed_that_a_look_of_the_scale_may_use(folder, trainer):
-    record(planned_run("control", 99), results(), 5.0, "elsewhere, fp32")
+    record(made(planned_run("control", 99)))
     main(["settle", "--scale", "shapes", "--new-rule"])  # from seed 100 on
     rule = Preregistrations.read(folder / "results").of("shapes")
-    for arm, seed in [(arm, seed) for seed in range(100, 105) for arm in ("control", "treated")]:
-        record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")
+    record(*(made(planned_run(arm, 100 + seed)) for arm, seed in FIVE_PAIRS))
     main(COMMAND)
     assert (rule.first_seed, last_seed_of(rule, get_claim("question"))) == (100, 119)
     assert Replications.read(folder / "results").rules[0].first_seed == 120
@@ -261,8 +269,7 @@ def test_a_replication_that_was_fixed_is_trained_though_its_finding_is_undecided
     for name in ("runs.csv", "curves.csv", "answers.npz"):
         (results() / name).unlink(missing_ok=True)
     accepted(results())
-    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
-        record(planned_run(arm, seed), results(), (-1) ** seed, "elsewhere, fp32")
+    record(*(made(planned_run(arm, seed), (-1) ** seed) for arm, seed in FIVE_PAIRS))
     (finding,) = find(results()).found
     assert finding.verdict.direction == "undecided" and not finding.verdict.alone
     assert main(COMMAND) == 0 and len(trainer.trained) == 8
@@ -271,8 +278,7 @@ def test_a_replication_that_was_fixed_is_trained_though_its_finding_is_undecided
 
 def test_of_images_that_were_changed_the_finding_on_those_that_are_there_is_run_again(folder, trainer):
     earlier = "0" * 12
-    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
-        record(replace(planned_run(arm, seed), fingerprint=earlier), results(), 5.0, "elsewhere, fp32")
+    record(*(made(replace(planned_run(*one), fingerprint=earlier)) for one in FIVE_PAIRS))
     assert find(results()).found[0].fingerprint == earlier
     assert main(COMMAND) == 0 and main(COMMAND) == 0 and len(trainer.trained) == 8
 
@@ -287,8 +293,7 @@ def test_a_plan_as_json_has_the_rule_and_the_cost(folder, trainer, capsys):
 def test_an_undecided_finding_has_nothing_that_could_be_seen_again(folder, trainer, capsys):
     for path in (folder / "results").glob("*"):
         path.unlink()
-    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
-        record(planned_run(arm, seed), results(), 0.1 * (-1) ** seed, "elsewhere, fp32")
+    record(*(made(planned_run(arm, seed), 0.1 * (-1) ** seed) for arm, seed in FIVE_PAIRS))
     assert main(COMMAND) == 2
     assert "only what is supported or contradicted can be seen again" in capsys.readouterr().err
 
@@ -325,10 +330,8 @@ def test_other_numbers_of_pairs_than_were_fixed_are_refused(folder, trainer, cap
 
 def test_a_pair_from_another_machine_counts_and_half_a_pair_is_made_here_whole(folder, trainer):
     main(COMMAND)  # writes the rule
-    for arm, seed in (("control", 101), ("control", 102), ("treated", 102)):
-        record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")
-    for arm, machine in (("control", "elsewhere, fp32"), ("treated", "a third, fp32")):  # no pair, though both are there
-        record(planned_run(arm, 103), results(), 5.0, machine)
+    record(*(made(planned_run(*one)) for one in (("control", 101), ("control", 102), ("treated", 102))))
+    record(made(planned_run("control", 103)), made(planned_run("treated", 103), machine="a third, fp32"))  # no pair
     main(COMMAND)
     assert trainer.trained == [(arm, seed) for seed in (100, 101, 103) for arm in ("treated", "control")]
     (finding,) = find(folder / "results").found
@@ -336,7 +339,7 @@ def test_a_pair_from_another_machine_counts_and_half_a_pair_is_made_here_whole(f
 
 
 def test_the_seeds_of_any_run_of_the_scale_are_no_longer_fresh(folder, trainer):
-    record(planned_run("control", 123), results(), 5.0, "elsewhere, fp32")
+    record(made(planned_run("control", 123)))
     main(COMMAND)
     assert Replications.read(folder / "results").rules[0].first_seed == 130
 
