@@ -20,7 +20,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.training.data_parallel import Ranks
-from alexnet.training.evaluate import ensemble, error_rates, probabilities, scores_of
+from alexnet.training.evaluate import ensemble, error_rates, probabilities
 from alexnet.training.loop import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
@@ -206,34 +206,18 @@ def test_the_mean_is_taken_off_at_the_crops_own_place_or_always_at_the_centre(in
     assert len(seen) == 64 and len(set(seen)) > 16
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("inputs", ["minus_mean_image", "minus_centre_of_mean_image"])
-def test_crops_cover_all_offsets_alike(inputs, flip):
-    """Four pixels more than the crop give 5x5 of them, as 32 give 33x33."""
-    seen = crops_seen(random_pixels(200, 7), 3, epochs=2, inputs=inputs, flip=flip)
-    possible = [(y, x, flipped) for y in range(5) for x in range(5) for flipped in ((False, True) if flip else (False,))]
+@pytest.mark.parametrize(("offsets", "flip"), [(1, False), (1, True), (2, False), (4, False)])
+def test_with_fewer_offsets_crops_cover_the_first_so_many_alone(offsets, flip):
+    seen = crops_seen(random_pixels(200, 7), 3, crop_offsets=offsets, flip=flip)
+    possible = list(itertools.product(range(offsets), range(offsets), (False, True) if flip else (False,)))
     assert set(seen) == set(possible)
-    assert stats.chisquare([seen.count(crop) for crop in possible]).pvalue > 0.001
-
-
-@pytest.mark.parametrize("offsets", [2, 4])
-def test_with_fewer_offsets_crops_cover_the_first_so_many_alone(offsets):
-    seen = crops_seen(random_pixels(200, 7), 3, crop_offsets=offsets)
-    possible = [(y, x, False) for y in range(offsets) for x in range(offsets)]
-    assert set(seen) == set(possible)
-    assert stats.chisquare([seen.count(crop) for crop in possible]).pvalue > 0.001
+    assert len(possible) == 1 or stats.chisquare([seen.count(crop) for crop in possible]).pvalue > 0.001
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_centre_crops_are_all_of_the_centre_and_may_still_be_mirrored(flip):
     seen = crops_seen(random_pixels(48, 7), 4, epochs=2, crops="centre", flip=flip)
     assert set(seen) == {(1, 1, flipped) for flipped in ((False, True) if flip else (False,))}
-
-
-def test_half_of_the_images_are_mirrored():
-    seen = crops_seen(random_pixels(200, 4), 4, epochs=2, flip=True)
-    assert stats.binomtest(sum(flipped for _, _, flipped in seen), len(seen), 0.5).pvalue > 0.001
 
 
 @pytest.mark.slow
@@ -522,23 +506,10 @@ def as_images(logits: torch.Tensor) -> torch.Tensor:
     return logits[..., None, None].expand(*logits.shape, 2, 2).contiguous()
 
 
-def test_of_several_views_probabilities_are_averaged_and_not_logits():
-    scores = scores_of(ReadsItsAnswer(), as_images(TORN[None]), FULL)
-    np.testing.assert_allclose(scores, [[1.198 / 3, 1.601 / 3, 0.201 / 3]], rtol=1e-5)
-    assert scores.argmax() == 1 and TORN.mean(0).argmax() == 0, "an example in which the two averages disagree"
-
-
 def test_the_error_of_several_views_is_that_of_their_averaged_probabilities():
     inputs = as_images(torch.stack([TORN, TORN.flip(1), TORN]))
     batches = [(inputs[:2], torch.tensor([1, 1])), (inputs[2:], torch.tensor([0]))]
     assert error_rates(ReadsItsAnswer(), batches, FULL, (1, 2)) == pytest.approx((1 / 3, 0))
-
-
-def test_views_of_one_image_are_not_averaged_with_those_of_another():
-    logits = torch.from_numpy(np.random.default_rng(0).standard_normal((5, 10, 3))).float()
-    scores = scores_of(ReadsItsAnswer(), as_images(logits), FULL)
-    weights = np.exp(logits.numpy())
-    np.testing.assert_allclose(scores, (weights / weights.sum(-1, keepdims=True)).mean(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("measure", [error_rates, probabilities])
@@ -582,24 +553,6 @@ def test_a_callers_default_type_changes_no_draw():
     finally:
         torch.set_default_dtype(before)
     assert labels == other_labels and plain.tobytes() == other.tobytes()
-
-
-@pytest.mark.parametrize("flip", [False, True])
-def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
-    random = np.random.default_rng(5)
-    arrays = [
-        random.integers(0, 256, (8, 5, 5, 3), dtype=np.uint8),
-        np.arange(8),
-        np.empty((0, 5, 5, 3), np.uint8),
-        np.arange(0),
-    ]
-    images = ImageSet("random", *map(torch.from_numpy, arrays), "f" * 12)
-    model = Model(layers=(Layer(kind="full", outputs=8),), image_size=3, classes=8)
-    recipe = Recipe(model=model, data=Data(crop_offsets=1, flip=flip, order="fixed"), optim=Optim(batch_size=8))
-    pixels, labels = Feed(recipe, images, 0).batch(0)
-    corner = (arrays[0] - arrays[0].mean(0))[:, :3, :3]
-    for shown, label in zip(pixels.permute(0, 2, 3, 1), labels, strict=True):
-        assert any(np.allclose(shown, cut, atol=1e-3) for cut in (corner[label], corner[label][:, ::-1]))
 
 
 # ---- What is no image set --------------------------------------------------------------------------------------------

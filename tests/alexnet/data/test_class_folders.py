@@ -53,17 +53,6 @@ def test_an_image_of_the_right_size_is_left_as_it_is():
     assert np.array_equal(square(Image.fromarray(own), 16), own)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK", "I;16"])
-def test_every_mode_becomes_three_colours(mode, tmp_path):
-    grey = Image.fromarray(pixels(6, 6)[..., 0])
-    image = Image.fromarray(pixels(6, 6)[..., 0].astype(np.uint16) * 200) if mode == "I;16" else grey.convert(mode)
-    path = tmp_path / ("image.jpg" if mode == "CMYK" else "image.png")
-    image.save(path, quality=100)
-    out = read(path)
-    assert out.shape == (6, 6, 3) and out.dtype == np.uint8
-    assert np.ptp(out.astype(int), axis=2).max() <= 3, "grey stays grey"
-
-
 # ---- A folder --------------------------------------------------------------------------------------------------------
 
 
@@ -151,12 +140,6 @@ def test_kept_sums_are_not_computed_again(tmp_path, monkeypatch):
     first = kept_sums(images, tmp_path, "f" * 12)
     monkeypatch.setattr("alexnet.data.pixel_statistics.pixel_sums", lambda images: pytest.fail("summed again"))
     assert same_sums(kept_sums(images, tmp_path, "f" * 12), first)
-
-
-def test_covariance_is_numpys_over_all_pixels():
-    images = np.stack([pixels(5, 4, i) for i in range(7)])
-    expected = np.cov(images.reshape(-1, 3).T, bias=True)
-    np.testing.assert_allclose(pixel_sums(torch.from_numpy(images)).covariance, expected, rtol=1e-10)
 
 
 # ---- Real photographs ------------------------------------------------------------------------------------------------

@@ -104,6 +104,11 @@ def test_a_grey_ramp_is_read_as_it_is_in_whatever_mode_it_is_kept(tmp_path, name
     assert np.array_equal(read(tmp_path / name), np.repeat(RAMP[..., None], 3, 2))
 
 
+def test_an_image_of_one_bit_a_pixel_is_black_and_white(tmp_path):
+    Image.fromarray(RAMP > 99).save(tmp_path / "x.png")
+    assert np.array_equal(read(tmp_path / "x.png"), np.repeat((RAMP > 99)[..., None] * 255, 3, 2))
+
+
 def drawn(mode: str) -> Image.Image:
     """A black left half, and a right half that is black too and cannot be seen."""
     image = Image.new("LA", (8, 8), (0, 255))
