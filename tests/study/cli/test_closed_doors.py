@@ -33,9 +33,11 @@ SOURCES = [path for package in ("alexnet", "study", "benchmarks", "tests") for p
 
 
 def calls_of(path: Path, name: str):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
-            yield {word.arg: ast.unparse(word.value) for word in node.keywords}
+    text = path.read_text()
+    if name.rpartition(".")[2] in text:  # to parse every source takes seconds
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+                yield {word.arg: ast.unparse(word.value) for word in node.keywords}
 
 
 def test_errors_are_cut_to_a_line_in_one_place_of_the_study_which_hides_passwords():
@@ -44,7 +46,6 @@ def test_errors_are_cut_to_a_line_in_one_place_of_the_study_which_hides_password
     assert cut == ["output.py"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name, word, value", [("torch.load", "weights_only", "True"), ("np.load", "allow_pickle", "False")])
 def test_no_file_is_read_in_a_way_that_could_run_it(name, word, value):
     found = [(path.name, call) for path in SOURCES for call in calls_of(path, name)]
@@ -103,7 +104,7 @@ def strangers_report(tmp_path_factory) -> Path:
     (tmp_path / "stranger.py").write_text(CLAIM_OF_A_STRANGER)
     monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
     planned_runs = make_plan("stranger", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
-    runs = [replace(made_up_result(planned, None), test_error=0.3 + 0.001 * planned.seed) for planned in planned_runs]
+    runs = [replace(made_up_result(run, None, machine=TAG), test_error=0.3 + 0.001 * run.seed) for run in planned_runs]
     runs = [replace(run, software=replace(run.software, git_commit=f"{TAG}|")) for run in runs]
     tables.merge(tmp_path / "results", runs)
     write_report(tmp_path / "results")
@@ -116,7 +117,7 @@ def test_names_are_texts_in_the_page(strangers_report):
     page = (strangers_report / "report.html").read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     tags = Tags(page).found
-    assert not {"b" * 2, "iframe"} & {tag for tag, _ in tags} and [tag for tag, _ in tags].count("script") == 1  # its own
+    assert [tag for tag, _ in tags].count("script") == 1  # its own
     assert all(a["src"].startswith("figures/") for tag, a in tags if tag == "img")
     assert not [a for _, a in tags if any(name.startswith("on") for name in a)]
     assert all(a["href"].startswith(("#", "figures/")) for tag, a in tags if tag == "a")
@@ -158,8 +159,7 @@ def test_a_number_or_a_plain_text_is_left_alone_in_markdown():
     ],
 )
 def test_a_password_is_not_told(text):
-    assert "geheim" not in redacted(text) and "host" in redacted(text) + "host=h" * ("host=h" in text)
-    assert "***" in redacted(text)
+    assert "geheim" not in redacted(text) and "host" in redacted(text) and "***" in redacted(text)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_workers_are_told_to_send_no_telemetry(monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     variables = worker_environment(Place(MACHINE, ROOT, ROOT))
     assert {name: variables[name] for name in NO_TELEMETRY} == NO_TELEMETRY
-    assert main(["list"]) == 0
+    assert main(["describe", "PAPER"]) == 0
     assert {name: os.environ[name] for name in NO_TELEMETRY} == NO_TELEMETRY  # what workers of this machine inherit
 
 

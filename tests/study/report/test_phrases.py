@@ -133,13 +133,6 @@ def test_effects_are_told_with_their_intervals():
     assert effect_words(share_of_runs(0, 0)) == "no run yet"
 
 
-def test_a_measure_in_another_unit_is_told_in_it():
-    text = reported_words(
-        replace(CLAIMS["response_norm"], reported=replace(CLAIMS["response_norm"].reported, precision="about"))
-    )
-    assert text == "about +1.4 points"
-
-
 @pytest.mark.parametrize("count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")])
 def test_one_run_is_one_and_all_else_are_many(count, says):
     assert counted(count, "run") == says

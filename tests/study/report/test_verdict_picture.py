@@ -147,11 +147,19 @@ def test_a_number_that_the_effect_is_over_is_a_tick_with_an_arrow_behind_our_mar
     assert not any(line.get_marker() is ARROW for line in drawn(found("response_norm"))[0].lines)
 
 
-def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order():
-    (axis,) = drawn(found("response_norm"), found("overlap_pooling"), found("dropout_error"))
-    heights = {text.get_text(): text.xy[1] for text in axis.texts}
-    order = ["3.3 Local response normalization", "3.4 Overlapping pooling", "4.2 Dropout"]
-    assert sorted(order, key=heights.__getitem__) == order
+def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order_whatever_the_order_they_came_in():
+    (axis,) = drawn(*map(found, ("dropout_error", "response_norm", "overlap_pooling", "dropout_overfits")))
+    order = [
+        "3.3 Local response normalization",
+        CLAIMS["response_norm"].title,
+        "3.4 Overlapping pooling",
+        CLAIMS["overlap_pooling"].title,
+        "4.2 Dropout",
+        CLAIMS["dropout_error"].title,
+        CLAIMS["dropout_overfits"].title,
+    ]
+    texts = [text.get_text().replace("\n", " ") for text in sorted(axis.texts, key=lambda text: text.xy[1])]
+    assert [text for text in texts if text in order] == order
     assert section_words(found("fidelity")) == "not in the paper"
 
 
@@ -159,13 +167,6 @@ def test_an_interval_beyond_the_axis_ends_in_an_arrow_there():
     (axis,) = drawn(found("response_norm", [90.0, 91.0, 92.0]))
     arrows = [line for line in axis.lines if line.get_marker() == ">"]
     assert [line.get_xdata()[0] for line in arrows] == [axis.get_xlim()[1]]
-
-
-def test_rows_stand_in_the_order_of_the_papers_sections_whatever_the_order_they_came_in():
-    (axis,) = drawn(found("dropout_error"), found("response_norm"), found("dropout_overfits"))
-    names = ("response_norm", "dropout_error", "dropout_overfits")
-    assert titles(axis) == [CLAIMS[name].title for name in names]
-    assert [text.get_text() for text in axis.texts].count("4.2 Dropout") == 1
 
 
 def test_the_picture_of_no_finding_and_of_one_that_is_not_judged_yet_is_drawn():
