@@ -68,9 +68,7 @@ def refused(line: str, capsys) -> str:
     [
         ("run depth --device gpu", r"^DEVICE: 'gpu' is not one of auto, cpu, cuda; did you mean cuda\?"),
         ("status --device GPU", r"did you mean cuda\?"),
-        ("settle --new-rule --looks 12,6", r"^--looks: '12,6' are not growing"),
         ("settle --new-rule --looks 1,2", r"^--looks: '1,2' are not growing numbers of seeds, 2 or more"),
-        ("data pack nope", r"^NAME: 'nope' is not one of cifar10, "),
         ("plan all depth", r"^claim: all means every claim and stands alone.*\(depth\)"),
         ("run depth all", r"^claim: all .*stands alone"),
         ("settle all depth --plan", r"^claim: all .*stands alone"),

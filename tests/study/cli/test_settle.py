@@ -162,9 +162,7 @@ def test_a_wave_is_one_look_of_all_open_claims(folder, trainer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "deaths", [[0], [1], [5], [7, 0, 1], [12, 3], [13, 1, 1, 2], [15, 4], [2, 2, 2, 2, 2, 2, 2, 2]], ids=str
-)
+@pytest.mark.parametrize("deaths", [[0], [7, 0, 1], [13, 1, 1, 2], [2] * 8], ids=str)
 def test_killed_at_any_run_the_same_command_ends_as_if_undisturbed(folder, trainer, monkeypatch, deaths, tmp_path_factory):
     small_looks(folder)
     command = ["settle", "--scale", "shapes", "--runs", "100"]
