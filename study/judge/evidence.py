@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
-from alexnet.recipe import Recipe, changed, run_key
+from alexnet.recipe import Recipe, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
@@ -174,9 +174,10 @@ class _Cases:
         last_seed, of_replications = last_seed_of(rule, claim) if rule else math.inf, self.replications.seeds_of(scale)
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
-            recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)
-            if entry is None:
+            entry = self.read.tuned.entry(name, scale, base, arm.label) if claim.tune else SHARED
+            if entry is None:  # its rate was never searched for
                 continue
+            recipe = claim.recipe_at(scale, base, arm.label, entry["value"])
             rows = self._rows(on, (name, scale, base, arm.label), recipe, claim.tune)
             # Earlier seeds were judged by an earlier rule, or seen; later ones, and those of replications, belong to no look.
             rows = [row for row in rows if first_seed <= row["seed"] <= last_seed and row["seed"] not in of_replications]
@@ -267,16 +268,6 @@ def _place(finding: Finding) -> tuple:
         finding.fingerprint,
         bases.index(finding.base),
     )
-
-
-def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
-    """Return the recipe of an arm and its entry of tuned.json, which is None where its rate was never searched."""
-    recipe = claim.recipe_at(scale, base, arm)
-    if not claim.tune:
-        return recipe, SHARED
-    (field,) = claim.tune
-    entry = tuned.entry(name, scale, base, arm)
-    return (changed(recipe, {field: entry["value"]}), entry) if entry else (recipe, None)
 
 
 def _arm(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
-from alexnet.recipe import Recipe, changed, run_key
+from alexnet.recipe import Recipe, run_key
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
@@ -120,13 +120,11 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
     """Return the recipe of base + scale + arm + the learning rate that a search found. Raises Refused if there is none."""
     claim = get_claim(claim_name)
     get_scale(claim, scale_name)  # refuses a scale at which the claim is not asked
-    recipe = claim.recipe_at(scale_name, base, arm)
     if not claim.tune:
-        return recipe
-    (field,) = claim.tune
+        return claim.recipe_at(scale_name, base, arm)
+    ((field, values),) = claim.tune.items()
     found = tuned.entry(claim_name, scale_name, base, arm)
     if not found and found_nothing(claim_name, scale_name, base, arm, tuned):
-        values = claim.tune[field]
         raise Refused(
             f"claim.tune: arm {arm!r} of base {base!r} at scale {scale_name!r} reached neither the target nor its end with any "
             f"{field} from {min(values):g} to {max(values):g}; {claim_name} needs other values to try"
@@ -136,7 +134,7 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
             f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
             f"`python -m study search {claim_name} --base {base} --arms {arm} --scale {scale_name}` finds it"
         )
-    return changed(recipe, {field: found["value"]})
+    return claim.recipe_at(scale_name, base, arm, found["value"])
 
 
 def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from alexnet.errors import Refused
-from alexnet.recipe import Recipe, changed
+from alexnet.recipe import Recipe
 from study.plan import results_folder
 from study.plan.fixed_rules import short_digest
 from study.plan.tuned import Tuned
@@ -74,7 +74,7 @@ class Replication:
     def recipe(self, claim: Claim, arm: str) -> Recipe:
         """Return the recipe of one of the two arms. Raises Refused if the claim file now gives another one than was fixed."""
         try:
-            recipe = recipe_of(claim, self.scale, self.base, arm, self.rates)
+            recipe = claim.recipe_at(self.scale, self.base, arm, self.rates.get(arm))
         except Refused as refused:
             raise Refused(f"{self.where}: {refused}; {CHANGED}") from None
         if short_digest(recipe.key_text) != self.recipes[arm]:
@@ -90,12 +90,6 @@ class Replication:
         """The rule as the file holds it."""
         content = json.loads(json.dumps(asdict(self)))
         return {**content, "digest": short_digest(json.dumps(content, sort_keys=True))}
-
-
-def recipe_of(claim: Claim, scale: str, base: str, arm: str, rates: Mapping[str, float]) -> Recipe:
-    """Return the recipe of an arm at a scale, at its rate in `rates` if the claim searches for rates."""
-    recipe = claim.recipe_at(scale, base, arm)
-    return changed(recipe, {field: rates[arm] for field in claim.tune}) if rates else recipe
 
 
 def fix(
@@ -133,7 +127,7 @@ def fix(
         pairs=pairs,
         error=error,
         fixed_on=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        recipes={arm: short_digest(recipe_of(claim, scale, base, arm, rates).key_text) for arm in arms},
+        recipes={arm: short_digest(claim.recipe_at(scale, base, arm, rates.get(arm)).key_text) for arm in arms},
     )
 
 

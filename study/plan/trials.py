@@ -58,17 +58,15 @@ def trials_of(search: Search, values: Iterable[float] = ()) -> tuple[str, dict[f
     claim = get_claim(search.claim)
     ((field, of_the_list),) = claim.tune.items()
     scale = get_scale(claim, search.scale)
-    recipe = claim.recipe_at(search.scale, search.base, search.arm)
-    if not is_by_time(claim.measure):
-        recipe = _with_validation(recipe, scale.train_images)
     where = search.claim, search.scale, search.base, search.arm
-    return field, {
-        value: tuple(
-            PlannedRun(*where, seed, changed(recipe, {field: value}), search.fingerprint)
-            for seed in tuning_seeds(claim.measure)
-        )
-        for value in values or outward(of_the_list)
-    }
+    trials: dict[float, tuple[PlannedRun, ...]] = {}
+    for value in values or outward(of_the_list):
+        recipe = claim.recipe_at(search.scale, search.base, search.arm, value)
+        if not is_by_time(claim.measure):
+            recipe = _with_validation(recipe, scale.train_images)
+        seeds = tuning_seeds(claim.measure)
+        trials[value] = tuple(PlannedRun(*where, seed, recipe, search.fingerprint) for seed in seeds)
+    return field, trials
 
 
 def planned_runs_of(searches: Iterable[Search]) -> list[PlannedRun]:
