@@ -9,19 +9,10 @@ from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, run_key
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import Scale
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a run is trained for: a claim at a scale, and one of its bases and arms."""
-
-    claim: str
-    scale: str
-    base: str
-    arm: str
 
 
 @dataclass(frozen=True)
