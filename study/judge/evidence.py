@@ -175,11 +175,12 @@ class _Cases:
         last_seed, of_replications = last_seed_of(rule, claim) if rule else math.inf, self.replications.seeds_of(scale)
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
-            entry = self.read.tuned.entry(name, scale, base, arm.label) if claim.tune else SHARED
+            asked = Asked(name, scale, base, arm.label)
+            entry = self.read.tuned.entry(asked) if claim.tune else SHARED
             if entry is None:  # its rate was never searched for
                 continue
             recipe = claim.recipe_at(scale, base, arm.label, entry["value"])
-            rows = self._rows(on, Asked(name, scale, base, arm.label), recipe, claim.tune)
+            rows = self._rows(on, asked, recipe, claim.tune)
             # Earlier seeds were judged by an earlier rule, or seen; later ones, and those of replications, belong to no look.
             rows = [row for row in rows if first_seed <= row["seed"] <= last_seed and row["seed"] not in of_replications]
             if rows:

@@ -18,6 +18,7 @@ from alexnet.recipe import Recipe
 from study.plan import results_folder
 from study.plan.fixed_rules import short_digest
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.measures.errors import Error
 from study.questions.scales import SCALES, is_own
@@ -110,7 +111,7 @@ def fix(
     Replication. Raises Refused for an arm without a tuned rate."""
     rates: dict[str, float] = {}
     for arm in arms if claim.tune else ():
-        entry = tuned.entry(name, scale, base, arm)
+        entry = tuned.entry(Asked(name, scale, base, arm))
         if not entry:
             raise Refused(f"tuned.json: no learning rate for arm {arm!r} of {name} on base {base!r} at scale {scale!r}")
         rates[arm] = entry["value"]

@@ -8,6 +8,7 @@ import pytest
 from alexnet.errors import Refused
 from study.plan import tuned
 from study.plan.tuned import Tuned, committed_text
+from study.questions.asked import Asked
 
 ROOT = Path(__file__).parents[3]
 ENTRY = {"value": 0.5, "at_edge": False, "trials": []}
@@ -19,14 +20,14 @@ def test_the_packages_copy_says_what_the_results_of_this_checkout_say():
 
 def test_a_folder_without_rates_has_those_of_the_package_and_one_with_rates_its_own(tmp_path):
     assert Tuned.read(tmp_path).entries == json.loads(committed_text())
-    Tuned().with_entry("a", "shapes", "b", "c", ENTRY).write(tmp_path)
+    Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY).write(tmp_path)
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": ENTRY}}
 
 
 def test_written_into_the_results_of_the_checkout_the_copy_is_written_too_and_elsewhere_it_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(tuned, "CHECKOUT_RESULTS", tmp_path / "results")
     monkeypatch.setattr(tuned, "COPY", tmp_path / "copy.json")
-    rates = Tuned().with_entry("a", "shapes", "b", "c", ENTRY)
+    rates = Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY)
     for name in ("elsewhere", "results"):
         (tmp_path / name).mkdir()
         rates.write(tmp_path / name)
@@ -36,7 +37,7 @@ def test_written_into_the_results_of_the_checkout_the_copy_is_written_too_and_el
 
 def test_putting_a_rate_leaves_the_others_and_what_it_was_put_into():
     before = Tuned({"a/b/shapes": {"c": ENTRY}})
-    after = before.with_entry("a", "shapes", "b", "d", {**ENTRY, "value": 1.0})
+    after = before.with_entry(Asked("a", "shapes", "b", "d"), {**ENTRY, "value": 1.0})
     assert before.entries == {"a/b/shapes": {"c": ENTRY}}
     assert set(after.entries["a/b/shapes"]) == {"c", "d"} and after.entries["a/b/shapes"]["c"] == ENTRY
 
@@ -97,7 +98,7 @@ def test_a_field_of_a_trial_that_is_used_is_refused_by_its_name_where_it_is_miss
 
 @pytest.mark.parametrize("entry", [ENTRY, {**ENTRY, "value": None}, {**ENTRY, "trials": [TRIAL]}])
 def test_what_a_search_or_a_user_without_one_writes_is_read(tmp_path, entry):
-    Tuned().with_entry("a", "shapes", "b", "c", entry).write(tmp_path)
+    Tuned().with_entry(Asked("a", "shapes", "b", "c"), entry).write(tmp_path)
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": entry}}
 
 
