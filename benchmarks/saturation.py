@@ -17,6 +17,7 @@ from alexnet.training.loop import Training
 from study.claims import relu_sooner
 from study.environment import data_dir
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 
 DEVICE = "cpu"
 SEEDS = (1000, 1001, 1002)  # never judged
@@ -39,7 +40,7 @@ def measure(device: str) -> list[dict]:
         for base in ("A-2012", "A-today"):
             for activation in SLOPES:
                 searched = activation if activation != "sigmoid" else "tanh"
-                found = rates.entry("relu_sooner", "cifar10-jpeg", base, searched)
+                found = rates.entry(Asked("relu_sooner", "cifar10-jpeg", base, searched))
                 assert found, f"tuned.json has no rate for {base}, {searched}"
                 recipe = recipe_of(base, activation, found["value"], name)
                 shares = [before_and_after(recipe, seed, images, machine) for seed in SEEDS]

@@ -48,6 +48,7 @@ from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.plan.plan import PlannedRun, has_rate, make_plan, pick_arms
 from study.plan.trials import Search, is_by_time, planned_runs_of
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
@@ -115,7 +116,7 @@ def wanted(
     members = [(name, base) for name, base in rule.members if name not in without]
 
     def add(name: str, base: str, arms: Iterable[str], seeds: int, first_seed: int | None = None) -> None:
-        known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, rule.scale, base, arm, tuned)]
+        known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(Asked(name, rule.scale, base, arm), tuned)]
         if not known:
             return
         planned_runs = make_plan(
@@ -166,10 +167,10 @@ def searches_of(rule: Preregistration, fingerprint: str, tuned: Tuned, names: It
             )
         bases = dict.fromkeys(base for _, base in rule.members if base in claim.bases)
         searches += [
-            Search(name, rule.scale, base, arm, fingerprint)
+            Search(asked, fingerprint)
             for base in bases
             for arm in judged_by(claim)
-            if not has_rate(name, rule.scale, base, arm, tuned)
+            if not has_rate(asked := Asked(name, rule.scale, base, arm), tuned)
         ]
     return searches
 

@@ -20,6 +20,7 @@ from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import PlannedRun, found_nothing, matching, pick_arms, pick_bases
 from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.own_rates import SUFFIX, is_at_own_rates
 from study.questions.rules import Factorial
@@ -188,11 +189,11 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
     tuned, needed = Tuned.read(results_dir()), []
     for one in select_claims(args, on_gpu):
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
-        places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
-        missing = [place for place in places if not tuned.entry(one.name, one.scale, *place)]
-        if missing := [place for place in missing if not found_nothing(one.name, one.scale, *place, tuned)]:
+        arms = pick_arms(one.claim, args.arms) if one.claim.tune else []
+        every = [Asked(one.name, one.scale, base, arm) for base in bases for arm in arms]
+        if missing := [asked for asked in every if not tuned.entry(asked) and not found_nothing(asked, tuned)]:
             fingerprint = load_known(scale_named(one.scale).data, may_download(args)).fingerprint
-            needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
+            needed.append((one, [Search(asked, fingerprint) for asked in missing]))
     return needed
 
 
@@ -225,11 +226,11 @@ def search_words(searches: Sequence[Search]) -> list[list[str]]:
     arms."""
     arms_of: dict[str, list[str]] = {}
     for one in searches:
-        arms_of.setdefault(one.base, []).append(one.arm)
+        arms_of.setdefault(one.asked.base, []).append(one.asked.arm)
     bases_of: dict[str, list[str]] = {}
     for base, arms in arms_of.items():
         bases_of.setdefault(",".join(arms), []).append(base)
-    start = ["search", searches[0].claim, "--scale", searches[0].scale]
+    start = ["search", searches[0].asked.claim, "--scale", searches[0].asked.scale]
     return [[*start, "--base", ",".join(bases), "--arms", arms] for arms, bases in bases_of.items()]
 
 
@@ -270,7 +271,7 @@ def _show(
                 groups.setdefault((base, planned.arm), []).append(planned)
     width = max(14, *(len(arm) for _, arm in groups))
     for (base, arm), planned_runs in groups.items():
-        entry = tuned.entry(asked.name, asked.scale, base, arm) if asked.claim.tune else None
+        entry = tuned.entry(planned_runs[0].asked) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
         there, elsewhere = (sum(planned.key in keys for planned in planned_runs) for keys in (done, recorded))
         more = f", {elsewhere} in the tables from elsewhere" if elsewhere else ""

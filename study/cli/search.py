@@ -19,6 +19,7 @@ from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import get_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.plan.trials import mean_scores
+from study.questions.asked import Asked
 from study.questions.own_rates import SUFFIX
 from study.questions.scales import scale_named
 from study.run.one_run import Place
@@ -58,7 +59,7 @@ def search(args: argparse.Namespace) -> int:
         fingerprint = images.fingerprint
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
-        searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
+        searches = [Search(Asked(one.name, one.scale, base, arm), fingerprint) for base in bases for arm in arms]
         trials = planned_runs_of(searches)
         check_can_be_trained(trials, images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())

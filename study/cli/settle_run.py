@@ -25,6 +25,7 @@ from study.plan.fixed_rules import Preregistration, Preregistrations, fix, fresh
 from study.plan.plan import PlannedRun, matching, tuned_recipe
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.own_rates import is_at_own_rates
@@ -123,7 +124,7 @@ def members_of(goal: SettleGoal, console: Console) -> list[OpenClaim]:
         claim = claims[name]
         labels = [arm.label for arm in claim.arms if arm.label in (claim.rule.control, *claim.rule.treated_arms)]
         try:
-            recipes = {label: tuned_recipe(name, goal.scale, base, label, tuned) for label in labels}
+            recipes = {label: tuned_recipe(Asked(name, goal.scale, base, label), tuned) for label in labels}
         except Refused as error:
             console.say(f"left out: {name} on {base}, {error}")
             continue

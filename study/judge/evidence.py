@@ -17,12 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
-from alexnet.recipe import Recipe, changed, run_key
+from alexnet.recipe import Recipe, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Finding, Unjudged, judged_together
-from study.judge.keys_asked import AskedRun, KeysAsked
+from study.judge.keys_asked import KeysAsked
 from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
@@ -30,6 +30,7 @@ from study.plan.fixed_rules import Preregistrations, first_seed_of, last_seed_of
 from study.plan.initial_logits import InitialLogits
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import AtEnd, Curve, Run
 from study.questions.measures.errors import Error
@@ -174,10 +175,12 @@ class _Cases:
         last_seed, of_replications = last_seed_of(rule, claim) if rule else math.inf, self.replications.seeds_of(scale)
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
-            recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)
-            if entry is None:
+            asked = Asked(name, scale, base, arm.label)
+            entry = self.read.tuned.entry(asked) if claim.tune else SHARED
+            if entry is None:  # its rate was never searched for
                 continue
-            rows = self._rows(on, (name, scale, base, arm.label), recipe, claim.tune)
+            recipe = claim.recipe_at(scale, base, arm.label, entry["value"])
+            rows = self._rows(on, asked, recipe, claim.tune)
             # Earlier seeds were judged by an earlier rule, or seen; later ones, and those of replications, belong to no look.
             rows = [row for row in rows if first_seed <= row["seed"] <= last_seed and row["seed"] not in of_replications]
             if rows:
@@ -209,7 +212,7 @@ class _Cases:
     def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:
         return tuple(self.replicated.get((finding.claim_name, finding.scale, finding.base, finding.fingerprint), ()))
 
-    def _rows(self, on: OnImages, asked: AskedRun, recipe: Recipe, searched: Collection[str]) -> list[Mapping[str, Any]]:
+    def _rows(self, on: OnImages, asked: Asked, recipe: Recipe, searched: Collection[str]) -> list[Mapping[str, Any]]:
         """Return the rows of an arm's runs of all seeds, sorted by machine and then by seed."""
         keys = [run_key(recipe, seed, on.fingerprint) for seed in on.seeds]
         self.keys_asked.add(asked, recipe, on.fingerprint, dict(zip(on.seeds, keys, strict=True)), searched)
@@ -267,16 +270,6 @@ def _place(finding: Finding) -> tuple:
         finding.fingerprint,
         bases.index(finding.base),
     )
-
-
-def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
-    """Return the recipe of an arm and its entry of tuned.json, which is None where its rate was never searched."""
-    recipe = claim.recipe_at(scale, base, arm)
-    if not claim.tune:
-        return recipe, SHARED
-    (field,) = claim.tune
-    entry = tuned.entry(name, scale, base, arm)
-    return (changed(recipe, {field: entry["value"]}), entry) if entry else (recipe, None)
 
 
 def _arm(

@@ -101,7 +101,7 @@ class Pace:
 
 def expected_epochs(planned: PlannedRun, tuned: Tuned) -> float:
     """Return the epochs that the search's run with this rate took to its target; the whole budget if it did not reach it."""
-    entry = tuned.entry(planned.claim, planned.scale, planned.base, planned.arm) or {"value": None, "trials": []}
+    entry = tuned.entry(planned.asked) or {"value": None, "trials": []}
     took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
     return min(took or planned.recipe.optim.epochs, planned.recipe.optim.epochs)
 

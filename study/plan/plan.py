@@ -6,22 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
-from alexnet.recipe import Recipe, changed, run_key
+from alexnet.recipe import Recipe, run_key
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import Scale
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a run is trained for: a claim at a scale, and one of its bases and arms."""
-
-    claim: str
-    scale: str
-    base: str
-    arm: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ def make_plan(
     for base in chosen_bases:
         every = every_arm and not named
         chosen_arms = arms_with_rates(claim_name, scale_name, base, tuned) if every else pick_arms(claim, named)
-        recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
+        recipes = {arm: tuned_recipe(Asked(claim_name, scale_name, base, arm), tuned) for arm in chosen_arms}
         _check_differ(recipes, f"{claim_name} on base {base!r} at scale {scale_name!r}")
         planned_runs += [
             PlannedRun(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
@@ -116,27 +107,25 @@ def seed_count(text: str) -> int:
     return int(text)
 
 
-def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
+def tuned_recipe(asked: Asked, tuned: Tuned) -> Recipe:
     """Return the recipe of base + scale + arm + the learning rate that a search found. Raises Refused if there is none."""
-    claim = get_claim(claim_name)
-    get_scale(claim, scale_name)  # refuses a scale at which the claim is not asked
-    recipe = claim.recipe_at(scale_name, base, arm)
+    claim, scale, base, arm = get_claim(asked.claim), asked.scale, asked.base, asked.arm
+    get_scale(claim, scale)  # refuses a scale at which the claim is not asked
     if not claim.tune:
-        return recipe
-    (field,) = claim.tune
-    found = tuned.entry(claim_name, scale_name, base, arm)
-    if not found and found_nothing(claim_name, scale_name, base, arm, tuned):
-        values = claim.tune[field]
+        return claim.recipe_at(scale, base, arm)
+    ((field, values),) = claim.tune.items()
+    found = tuned.entry(asked)
+    if not found and found_nothing(asked, tuned):
         raise Refused(
-            f"claim.tune: arm {arm!r} of base {base!r} at scale {scale_name!r} reached neither the target nor its end with any "
-            f"{field} from {min(values):g} to {max(values):g}; {claim_name} needs other values to try"
+            f"claim.tune: arm {arm!r} of base {base!r} at scale {scale!r} reached neither the target nor its end with any "
+            f"{field} from {min(values):g} to {max(values):g}; {asked.claim} needs other values to try"
         )
     if not found:
         raise Refused(
             f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
-            f"`python -m study search {claim_name} --base {base} --arms {arm} --scale {scale_name}` finds it"
+            f"`python -m study search {asked.claim} --base {base} --arms {arm} --scale {scale}` finds it"
         )
-    return changed(recipe, {field: found["value"]})
+    return claim.recipe_at(scale, base, arm, found["value"])
 
 
 def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -> list[str]:
@@ -144,21 +133,21 @@ def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -
     found. A default arm without a rate is included, so that it is refused with the search command that finds the rate."""
     claim = get_claim(claim_name)
     labels = [arm.label for arm in claim.arms]
-    return [arm for arm in labels if arm in claim.default_arms or has_rate(claim_name, scale_name, base, arm, tuned)]
+    return [arm for arm in labels if arm in claim.default_arms or has_rate(Asked(claim_name, scale_name, base, arm), tuned)]
 
 
-def has_rate(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
+def has_rate(asked: Asked, tuned: Tuned) -> bool:
     """Return whether an arm can be trained: its claim searches for no rate, or the rate was found."""
-    return not get_claim(claim_name).tune or tuned.entry(claim_name, scale_name, base, arm) is not None
+    return not get_claim(asked.claim).tune or tuned.entry(asked) is not None
 
 
-def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
+def found_nothing(asked: Asked, tuned: Tuned) -> bool:
     """Return whether a search tried every value of the claim for this arm and none worked. Then another search cannot help."""
-    entry = tuned.entries.get(f"{claim_name}/{base}/{scale_name}", {}).get(arm)
+    entry = tuned.entries.get(f"{asked.claim}/{asked.base}/{asked.scale}", {}).get(asked.arm)
     if not entry or entry["value"] is not None:
         return False
     tried = {trial["value"] for trial in entry["trials"]}
-    return all(value in tried for values in get_claim(claim_name).tune.values() for value in values)
+    return all(value in tried for values in get_claim(asked.claim).tune.values() for value in values)
 
 
 def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:

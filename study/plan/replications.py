@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Refused
-from alexnet.recipe import Recipe, changed
+from alexnet.recipe import Recipe
 from study.plan import results_folder
 from study.plan.fixed_rules import began_before, short_digest, today
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import Claim
 
 FILE = "replications.json"
@@ -70,7 +71,7 @@ class Replication:
     def recipe(self, claim: Claim, arm: str) -> Recipe:
         """Return the recipe of one of the two arms. Raises Refused if the claim file now gives another one than was fixed."""
         try:
-            recipe = recipe_of(claim, self.scale, self.base, arm, self.rates)
+            recipe = claim.recipe_at(self.scale, self.base, arm, self.rates.get(arm))
         except Refused as refused:
             raise Refused(f"{self.where}: {refused}; {CHANGED}") from None
         if short_digest(recipe.key_text) != self.recipes[arm]:
@@ -86,12 +87,6 @@ class Replication:
         """The rule as the file holds it."""
         content = json.loads(json.dumps(asdict(self)))
         return {**content, "digest": short_digest(json.dumps(content, sort_keys=True))}
-
-
-def recipe_of(claim: Claim, scale: str, base: str, arm: str, rates: Mapping[str, float]) -> Recipe:
-    """Return the recipe of an arm at a scale, at its rate in `rates` if the claim searches for rates."""
-    recipe = claim.recipe_at(scale, base, arm)
-    return changed(recipe, {field: rates[arm] for field in claim.tune}) if rates else recipe
 
 
 def fix(
@@ -112,7 +107,7 @@ def fix(
     Replication. Raises Refused for an arm without a tuned rate."""
     rates: dict[str, float] = {}
     for arm in arms if claim.tune else ():
-        entry = tuned.entry(name, scale, base, arm)
+        entry = tuned.entry(Asked(name, scale, base, arm))
         if not entry:
             raise Refused(f"tuned.json: no learning rate for arm {arm!r} of {name} on base {base!r} at scale {scale!r}")
         rates[arm] = entry["value"]
@@ -129,7 +124,7 @@ def fix(
         pairs=pairs,
         error=error,
         fixed_on=today(),
-        recipes={arm: short_digest(recipe_of(claim, scale, base, arm, rates).key_text) for arm in arms},
+        recipes={arm: short_digest(claim.recipe_at(scale, base, arm, rates.get(arm)).key_text) for arm in arms},
     )
 
 

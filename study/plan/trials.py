@@ -9,6 +9,7 @@ from typing import Any
 from alexnet.recipe import Recipe, changed
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.plan import PlannedRun
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.measures import Measure, TimeTo
 
@@ -26,15 +27,12 @@ VALIDATION_SHARE = 10
 class Search:
     """The search for the learning rate of one arm on one base."""
 
-    claim: str
-    scale: str
-    base: str
-    arm: str
+    asked: Asked
     fingerprint: str
 
     @property
     def label(self) -> str:
-        return f"{self.base} {self.arm}"
+        return f"{self.asked.base} {self.asked.arm}"
 
 
 def is_by_time(measure: Measure) -> bool:
@@ -55,20 +53,20 @@ def tuning_seeds(measure: Measure) -> tuple[int, ...]:
 def trials_of(search: Search, values: Iterable[float] = ()) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]:
     """Return the field that is searched for, and for each value its trials, one per seed, in the order in which they are made.
     `values` replaces the values of the claim's list."""
-    claim = get_claim(search.claim)
+    asked = search.asked
+    claim = get_claim(asked.claim)
     ((field, of_the_list),) = claim.tune.items()
-    scale = get_scale(claim, search.scale)
-    recipe = claim.recipe_at(search.scale, search.base, search.arm)
-    if not is_by_time(claim.measure):
-        recipe = _with_validation(recipe, scale.train_images)
-    where = search.claim, search.scale, search.base, search.arm
-    return field, {
-        value: tuple(
-            PlannedRun(*where, seed, changed(recipe, {field: value}), search.fingerprint)
+    scale = get_scale(claim, asked.scale)
+    trials: dict[float, tuple[PlannedRun, ...]] = {}
+    for value in values or outward(of_the_list):
+        recipe = claim.recipe_at(asked.scale, asked.base, asked.arm, value)
+        if not is_by_time(claim.measure):
+            recipe = _with_validation(recipe, scale.train_images)
+        trials[value] = tuple(
+            PlannedRun(asked.claim, asked.scale, asked.base, asked.arm, seed, recipe, search.fingerprint)
             for seed in tuning_seeds(claim.measure)
         )
-        for value in values or outward(of_the_list)
-    }
+    return field, trials
 
 
 def planned_runs_of(searches: Iterable[Search]) -> list[PlannedRun]:

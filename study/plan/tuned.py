@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet.recipe.options import in_short
 from study.plan import results_folder
+from study.questions.asked import Asked
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
 
@@ -34,10 +35,10 @@ class Tuned:
         """Read the rates that come with the code."""
         return cls.read(COMMITTED[0])
 
-    def with_entry(self, claim: str, scale: str, base: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
+    def with_entry(self, asked: Asked, entry: Mapping[str, Any]) -> "Tuned":
         """Return the same rates with `entry` for one arm."""
-        name = f"{claim}/{base}/{scale}"
-        return Tuned({**self.entries, name: {**self.entries.get(name, {}), arm: dict(entry)}})
+        name = f"{asked.claim}/{asked.base}/{asked.scale}"
+        return Tuned({**self.entries, name: {**self.entries.get(name, {}), asked.arm: dict(entry)}})
 
     def write(self, folder: Path) -> None:
         results_folder.write(folder, {FILE: self.content})
@@ -48,13 +49,13 @@ class Tuned:
         ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
         return (json.dumps(ordered, indent=1) + "\n").encode()
 
-    def entry(self, claim: str, scale: str, base: str, arm: str) -> dict | None:
+    def entry(self, asked: Asked) -> dict | None:
         """Return the entry of an arm at this scale, or at the first other scale that has one; "tuned_on" says which. A claim at
         own rates uses only the entry of its own scale, because the best rate after a whole budget depends on the scale."""
-        for name in (scale,) if is_at_own_rates(claim) else dict.fromkeys((scale, *SCALES)):
-            found = self.entries.get(f"{claim}/{base}/{name}", {}).get(arm)
+        for scale in (asked.scale,) if is_at_own_rates(asked.claim) else dict.fromkeys((asked.scale, *SCALES)):
+            found = self.entries.get(f"{asked.claim}/{asked.base}/{scale}", {}).get(asked.arm)
             if found and found["value"] is not None:
-                return {**found, "tuned_on": name}
+                return {**found, "tuned_on": scale}
         return None
 
     @property

@@ -308,10 +308,12 @@ class Claim:
         """Return the recipe of base + arm, at no scale."""
         return self._with_arm(self.bases[base], base, arm)
 
-    def recipe_at(self, scale: str, base: str, arm: str) -> Recipe:
-        """Return the recipe of the runs at the named scale, without a learning rate that a search found."""
+    def recipe_at(self, scale: str, base: str, arm: str, rate: float | None = None) -> Recipe:
+        """Return the recipe of the runs at the named scale. `rate`: a value of the field that the claim tunes, if it tunes one;
+        by default the base's own."""
         whole = self.bases[base]
-        return self._with_arm(changed(whole, scale_named(scale).on(whole)), base, arm)
+        recipe = self._with_arm(changed(whole, scale_named(scale).on(whole)), base, arm)
+        return recipe if rate is None else changed(recipe, dict.fromkeys(self.tune, rate))
 
     def _with_arm(self, recipe: Recipe, base: str, label: str) -> Recipe:
         arm = self.arm(label)

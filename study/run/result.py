@@ -15,7 +15,7 @@ from alexnet.recipe import Recipe, from_dict, run_key
 from alexnet.recipe.options import in_short
 from alexnet.training.answers import Answers
 from alexnet.training.history import OUTCOMES, Point
-from study.plan.plan import Asked
+from study.questions.asked import Asked
 
 RESULT = "result.json"
 FORMAT = 3

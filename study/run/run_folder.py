@@ -16,7 +16,8 @@ from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from alexnet.training.history import FAILED
 from study.counted import counted
-from study.plan.plan import Asked, PlannedRun
+from study.plan.plan import PlannedRun
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import holder_in, is_held
 from study.run.result import RESULT, DamagedResult, RunResult, unsealed

@@ -15,7 +15,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,7 +65,7 @@ class SharedTrials:
     def __init__(self, search: Search, keys: Sequence[str], place: Place):
         self.lock = place.spool_dir / LOCK
         recipes = hashlib.sha256(" ".join(keys).encode()).hexdigest()[:8]  # other values or recipes: another study
-        name = f"alexnet/{search.claim}/{search.scale}/{search.base}/{search.arm}/numbers/{recipes}"
+        name = f"alexnet/{'/'.join(astuple(search.asked))}/numbers/{recipes}"
         self.study = optuna.create_study(storage=open_storage(self.lock), study_name=name, load_if_exists=True)
 
     def find(self, field: str, value: float) -> FrozenTrial | None:
@@ -194,7 +194,7 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
     longer win. For any other claim every trial trains to the end, because the rates drop late in training and only then show
     how good they are.
     """
-    measure = get_claim(search.claim).measure
+    measure = get_claim(search.asked.claim).measure
     field, listed = trials_of(search)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     keys = [planned.key for of_a_value in listed.values() for planned in of_a_value]
@@ -305,8 +305,7 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                 case Done(result=entry):
                     try:
                         with results_folder.held(results):  # others may search other arms
-                            asked = search.claim, search.scale, search.base, search.arm
-                            Tuned.read(results).with_entry(*asked, entry).write(results)
+                            Tuned.read(results).with_entry(search.asked, entry).write(results)
                     except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
                         yield SearchLost(search, in_a_line(error))
                     else:

@@ -160,7 +160,7 @@ def test_arms_whose_rate_is_known_have_no_trials_again():
     name = f"response_norm_own_rate/ALEXNET_32/{SCALE}"
     entries[name] = {arm: entry for arm, entry in entries[name].items() if arm != "none"}
     found = [
-        [search.arm for search in searches_of(rule_at(SCALE), "0", known, ["response_norm_own_rate"])]
+        [search.asked.arm for search in searches_of(rule_at(SCALE), "0", known, ["response_norm_own_rate"])]
         for known in (Tuned({}), Tuned(entries), tuned)
     ]
     assert found == [["2012", "none"], ["none"], []]

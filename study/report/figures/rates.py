@@ -14,6 +14,7 @@ from matplotlib.ticker import NullLocator
 from study.judge.family import Finding
 from study.plan.trials import is_by_time
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.report.figures.style import IN_A_ROW, SOFT, head, look_of, rows_and_columns
 from study.report.phrases import measured
 
@@ -82,7 +83,7 @@ def searches_of(finding: Finding, tuned: Tuned) -> list[ArmSearch]:
     there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
     for arm in finding.claim.arms:
-        entry = there.get(arm.label) or tuned.entry(finding.claim_name, finding.scale, finding.base, arm.label)
+        entry = there.get(arm.label) or tuned.entry(Asked(finding.claim_name, finding.scale, finding.base, arm.label))
         if entry and entry["trials"]:
             found.append(ArmSearch(arm.label, entry, look_of(finding.claim, arm.label)))
     return found

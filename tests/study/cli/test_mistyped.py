@@ -210,7 +210,7 @@ def test_a_search_of_all_leaves_out_claims_that_tune_nothing_or_are_not_asked_at
     monkeypatch.setattr("study.plan.trials.planned_runs_of", lambda searches: [])
     monkeypatch.setattr("study.cli.search.searched", lambda searches, *_: bool(made.extend(searches)))
     assert main(["search", "all", "--scale", "cifar10-2500"]) == 0
-    assert {search.claim for search in made} == {"mine"}
+    assert {search.asked.claim for search in made} == {"mine"}
 
 
 def test_a_search_on_a_gpu_makes_as_many_trials_at_a_time_as_pay(here, monkeypatch):

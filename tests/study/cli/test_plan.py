@@ -14,6 +14,7 @@ from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.plan.trials import Search
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 
 ON = {
     "cuda": Machine(device="cuda", name="a card", precision="bf16", threads=1, jobs=1),
@@ -42,7 +43,7 @@ def test_a_gpu_plans_each_claim_with_every_arm_that_it_has_a_rate_for(planned, n
     claim, tuned = all_claims()[name], Tuned.committed()
     planned_runs = planned("cuda", name, scale)
     for base in {planned.base for planned in planned_runs}:
-        arms = {arm.label for arm in claim.arms if not claim.tune or tuned.entry(name, scale, base, arm.label)}
+        arms = {arm.label for arm in claim.arms if not claim.tune or tuned.entry(Asked(name, scale, base, arm.label))}
         assert {planned.arm for planned in planned_runs if planned.base == base} == arms >= set(claim.default_arms)
 
 
@@ -67,7 +68,7 @@ def test_a_cpu_plans_the_default_arms(planned):
 )
 def test_the_searches_that_are_suggested_are_those_that_are_missing_and_no_others(missing):
     claim = all_claims()["relu_sooner"]
-    searches = [Search("relu_sooner", "shapes", base, arm, "0") for base, arm in missing]
+    searches = [Search(Asked("relu_sooner", "shapes", base, arm), "0") for base, arm in missing]
     made = []
     for words in plan_verb.search_words(searches):
         args = parser().parse_args(words)

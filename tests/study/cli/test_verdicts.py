@@ -21,6 +21,7 @@ from study.plan.fixed_rules import Preregistrations, fix
 from study.plan.plan import make_plan
 from study.plan.replications import Replication, Replications
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.looks import Looks
 from study.record import merging, tables
 from study.record.answers import read_answers
@@ -294,7 +295,7 @@ def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys)
     assert main(["merge", str(other)]) == 0
     out = capsys.readouterr().out
     assert "the learning rate of relu_sooner/A-2012/cifar10-jpeg, tanh, is 0.03 there and 0.02 here; the one here stays" in out
-    assert Tuned.read(folder).entry("relu_sooner", "cifar10-jpeg", "A-2012", "tanh")["value"] == 0.02
+    assert Tuned.read(folder).entry(Asked("relu_sooner", "cifar10-jpeg", "A-2012", "tanh"))["value"] == 0.02
 
 
 def test_rates_come_from_a_folder_that_has_no_runs(folder, capsys):
@@ -302,8 +303,8 @@ def test_rates_come_from_a_folder_that_has_no_runs(folder, capsys):
     other, runs_before = folder.parent / "rates", (folder / "runs.csv").read_bytes()
     write_tuned(other, {"B-2012": {"relu": 0.002}}, scale="cifar10-jpeg")
     assert main(["merge", str(other)]) == 0
-    assert Tuned.read(folder).entry("relu_sooner", "cifar10-jpeg", "B-2012", "relu")["value"] == 0.002
-    assert Tuned.read(folder).entry("relu_sooner", "cifar10-jpeg", "A-2012", "tanh")["value"] == 0.02
+    assert Tuned.read(folder).entry(Asked("relu_sooner", "cifar10-jpeg", "B-2012", "relu"))["value"] == 0.002
+    assert Tuned.read(folder).entry(Asked("relu_sooner", "cifar10-jpeg", "A-2012", "tanh"))["value"] == 0.02
     assert (folder / "runs.csv").read_bytes() == runs_before and main(["check"]) == 0
 
 

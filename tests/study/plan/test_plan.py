@@ -12,6 +12,7 @@ from alexnet.recipe import RECIPES
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, pick_bases, seed_count
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.looks import Looks
 from study.questions.scales import SCALES
 
@@ -58,7 +59,7 @@ def test_an_arm_takes_its_own_rate_and_nothing_else_of_the_search(tuned_folder):
 
 def test_a_rate_tuned_at_another_scale_serves_and_says_so(tmp_path):
     write_tuned(tmp_path, {"A-today": {"relu": 0.5}}, scale="cifar10-jpeg")
-    found = Tuned.read(tmp_path).entry("relu_sooner", "shapes", "A-today", "relu")
+    found = Tuned.read(tmp_path).entry(Asked("relu_sooner", "shapes", "A-today", "relu"))
     assert (found["value"], found["tuned_on"]) == (0.5, "cifar10-jpeg")
 
 
@@ -113,7 +114,7 @@ TRIED = get_claim("relu_sooner").tune["optim.learning_rate"]
 )
 def test_a_search_that_found_nothing_is_asked_for_again_only_where_it_would_try_more(tried, words):
     entry = {"value": None, "trials": [{"value": value, "epochs_to_target": None} for value in tried]}
-    tuned = Tuned().with_entry("relu_sooner", "smoke", "A-2012", "relu", entry)
+    tuned = Tuned().with_entry(Asked("relu_sooner", "smoke", "A-2012", "relu"), entry)
     with pytest.raises(Refused, match=words):
         make_plan("relu_sooner", "smoke", "f" * 12, tuned, bases=["A-2012"], arms=["relu"])
 
@@ -174,7 +175,7 @@ def test_at_each_of_its_scales_no_two_arms_of_a_claim_are_one_run(name, scale):
     claim = all_claims()[name]
     tuned = Tuned()
     for base, arm in itertools.product(claim.bases if claim.tune else (), claim.arms):
-        tuned = tuned.with_entry(name, scale, base, arm.label, {"value": 0.01, "trials": []})
+        tuned = tuned.with_entry(Asked(name, scale, base, arm.label), {"value": 0.01, "trials": []})
     planned_runs = make_plan(name, scale, "f" * 12, tuned, bases=["*"], arms=["all"], seeds=1)  # refuses arms that are one
     assert {planned.arm for planned in planned_runs} == {arm.label for arm in claim.arms}
 

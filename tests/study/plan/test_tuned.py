@@ -8,6 +8,7 @@ import pytest
 from alexnet.errors import Refused
 from study.plan import tuned
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 
 RESULTS = Path(__file__).parents[3] / "results"
 ENTRY = {"value": 0.5, "at_edge": False, "trials": []}
@@ -31,7 +32,7 @@ def test_an_installed_package_reads_its_own_and_a_checkout_without_results_has_n
 
 def test_putting_a_rate_leaves_the_others_and_what_it_was_put_into():
     before = Tuned({"a/b/shapes": {"c": ENTRY}})
-    after = before.with_entry("a", "shapes", "b", "d", {**ENTRY, "value": 1.0})
+    after = before.with_entry(Asked("a", "shapes", "b", "d"), {**ENTRY, "value": 1.0})
     assert before.entries == {"a/b/shapes": {"c": ENTRY}}
     assert set(after.entries["a/b/shapes"]) == {"c", "d"} and after.entries["a/b/shapes"]["c"] == ENTRY
 
@@ -92,7 +93,7 @@ def test_a_field_of_a_trial_that_is_used_is_refused_by_its_name_where_it_is_miss
 
 @pytest.mark.parametrize("entry", [ENTRY, {**ENTRY, "value": None}, {**ENTRY, "trials": [TRIAL]}])
 def test_what_a_search_or_a_user_without_one_writes_is_read(tmp_path, entry):
-    Tuned().with_entry("a", "shapes", "b", "c", entry).write(tmp_path)
+    Tuned().with_entry(Asked("a", "shapes", "b", "c"), entry).write(tmp_path)
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": entry}}
 
 

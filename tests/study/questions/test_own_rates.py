@@ -19,6 +19,7 @@ from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, tuned_recipe
 from study.plan.trials import Search, trials_of
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.own_rates import RATE, SUFFIX
 from study.questions.scales import trained_long_enough
@@ -64,7 +65,7 @@ def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_
 ):
     claim = get_claim(name + SUFFIX)
     arm = claim.default_arms[-1]
-    field, trials = trials_of(Search(name + SUFFIX, scale, BASE, arm, "0"))
+    field, trials = trials_of(Search(Asked(name + SUFFIX, scale, BASE, arm), "0"))
     assert (field, set(trials)) == (RATE, set(claim.tune[RATE]))
     for rate, planned_runs in trials.items():
         assert [planned.seed for planned in planned_runs] == [1000, 1001, 1002] and JUDGED_SEEDS_BELOW == 1000
@@ -75,7 +76,7 @@ def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_
 
 def test_where_the_scale_leaves_images_out_a_trial_trains_on_the_arms_own_and_is_measured_on_others():
     name, scale = NAME, "cifar10-jpeg-2500"
-    trial = trials_of(Search(name, scale, BASE, "none", "0"))[1][0.01][0].recipe
+    trial = trials_of(Search(Asked(name, scale, BASE, "none"), "0"))[1][0.01][0].recipe
     arm = get_claim(name).recipe_at(scale, BASE, "none")
     made_up = image_set(random_pixels(6_000, side=32))
     images = replace(made_up, train_labels=made_up.train_labels % 10)
@@ -97,7 +98,7 @@ def searched(monkeypatch, error_of, place=PLACE) -> tuple[dict, list]:
         return replace(result, points=points, outcome="finished" if error is not None else "diverged")
 
     monkeypatch.setattr(search_module, "run_planned", stand_in)
-    return search_arm(Search(NAME, "shapes", BASE, "none", "0"), place, lambda message: None), trained
+    return search_arm(Search(Asked(NAME, "shapes", BASE, "none"), "0"), place, lambda message: None), trained
 
 
 @pytest.mark.parametrize("best", [0.0025, 0.01, 0.04])
@@ -134,9 +135,9 @@ def test_where_trials_are_kept_each_rate_has_its_mean_error(monkeypatch, tmp_pat
 def test_a_best_rate_is_that_of_its_own_scale_alone(tmp_path):
     write_tuned(tmp_path, {BASE: {"none": 0.02}}, NAME, "cifar10-jpeg-2500")
     tuned = Tuned.read(tmp_path)
-    assert tuned_recipe(NAME, "cifar10-jpeg-2500", BASE, "none", tuned).optim.learning_rate == 0.02
+    assert tuned_recipe(Asked(NAME, "cifar10-jpeg-2500", BASE, "none"), tuned).optim.learning_rate == 0.02
     with pytest.raises(Refused, match=f"search {NAME} --base {BASE} --arms none --scale shapes` finds it"):
-        tuned_recipe(NAME, "shapes", BASE, "none", tuned)
+        tuned_recipe(Asked(NAME, "shapes", BASE, "none"), tuned)
 
 
 SCALE = "cifar10-jpeg-2500"

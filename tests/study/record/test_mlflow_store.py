@@ -15,7 +15,7 @@ from helpers import made_up_result, small_run
 from alexnet import AlexNet
 from alexnet.errors import Refused
 from study.cli.main import main
-from study.plan.plan import Asked
+from study.questions.asked import Asked
 from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import Store, look_at_store

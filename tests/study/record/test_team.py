@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Checkpoints, sha256_of
 from study.cli.main import main
+from study.questions.asked import Asked
 from study.record.keeper import record_results
 from study.run import database, one_run
 from study.run.one_run import Place
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[3]
 PASSWORD = "geheim-7261"
 INITDB = shutil.which("initdb") or next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)), None)
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
-SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
+SEARCH = Search(Asked("relu_sooner", "shapes", "A-2012", "relu"), "0")
 needs_postgresql = pytest.mark.skipif(INITDB is None, reason="PostgreSQL is not installed (Debian: apt-get install postgresql)")
 pytestmark = [
     pytest.mark.slow,

@@ -10,6 +10,7 @@ from made_up_findings import CLAIMS, MadeUp, found
 from matplotlib.lines import Line2D
 
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.own_rates import at_own_rates
 from study.questions.rules import Factorial, RatioOfTimes
@@ -81,7 +82,7 @@ def test_an_arm_has_one_colour_in_all_pictures_of_times_whichever_arms_have_runs
     tuned = Tuned()
     for arm in claim.arms:
         trial = {"value": 0.01, "epochs_to_target": 5.0, "epochs": 5, "outcome": "reached"}
-        tuned = tuned.with_entry(one.claim_name, one.scale, one.base, arm.label, {"trials": [trial], "value": 0.01})
+        tuned = tuned.with_entry(Asked(one.claim_name, one.scale, one.base, arm.label), {"trials": [trial], "value": 0.01})
     arms = [replace(arm, tuned={**SEARCHED, "trials": [trial]}) for arm in arms]
     with style():
         drawn = [

@@ -18,6 +18,7 @@ from study.judge.evidence import Finding, find
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
+from study.questions.asked import Asked
 from study.questions.own_rates import at_own_rates
 from study.record import tables
 from study.report.figures.architecture import architecture, draw_architecture
@@ -158,7 +159,7 @@ def test_an_arm_that_was_searched_and_has_no_run_yet_has_its_trials_in_the_pictu
     entry = {"trials": trials, "value": 0.02}
     searched = replace(norm, claim_name="norm_own_rate", claim=at_own_rates("response_norm", norm.claim))
     alone = replace(searched, arms=(replace(norm.arms[1], tuned={**entry, "tuned_on": "made up"}),))
-    tuned = Tuned().with_entry(searched.claim_name, norm.scale, norm.base, "2012", entry)
+    tuned = Tuned().with_entry(Asked(searched.claim_name, norm.scale, norm.base, "2012"), entry)
     with style():
         figure = rates([alone], tuned)
     assert len(figure.axes[0].lines) == 2

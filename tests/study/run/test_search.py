@@ -19,13 +19,14 @@ from alexnet.training.side_by_side import side_by_side
 from study.output import redacted
 from study.plan.claim_files import get_claim
 from study.plan.trials import Search, outward, trials_of
+from study.questions.asked import Asked
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
 from study.run.one_run import Place
 from study.run.search import open_storage, search_arm, search_in_steps
 
 PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
-SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
+SEARCH = Search(Asked("relu_sooner", "shapes", "A-2012", "relu"), "0")
 VALUES = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
@@ -129,7 +130,7 @@ def test_a_search_beside_those_of_other_arms_finds_what_it_finds_alone(monkeypat
         }
 
     monkeypatch.setattr(search_module, "trials_of", cut)
-    searches = [Search("relu_sooner", "smoke", "A-today", arm, images.fingerprint) for arm in ("relu", "tanh")]
+    searches = [Search(Asked("relu_sooner", "smoke", "A-today", arm), images.fingerprint) for arm in ("relu", "tanh")]
     machine, reported = detect("cpu"), []
     together = Place(machine, tmp_path, tmp_path / "together")
     begin = [partial(search_in_steps, search, together, reported.append) for search in searches]
@@ -155,7 +156,7 @@ def test_a_search_on_a_gpu_is_in_one_process_and_on_a_cpu_in_one_of_each_arm(mon
 
     for name in ("OneGpu", "LocalProcesses"):
         monkeypatch.setattr(search_module, name, of(name))
-    searches = [replace(SEARCH, arm=arm) for arm in ("relu", "tanh")]
+    searches = [replace(SEARCH, asked=replace(SEARCH.asked, arm=arm)) for arm in ("relu", "tanh")]
     for device in ("cuda", "cpu"):
         machine = Machine(device=device, name="test", precision="fp32", threads=1, jobs=8)
         list(search_module.search_all(searches, Place(machine, tmp_path, tmp_path), tmp_path))

@@ -16,6 +16,7 @@ from study.cli.console import Console
 from study.cli.main import main
 from study.cli.training import train_and_record
 from study.environment import share_with_group
+from study.questions.asked import Asked
 from study.record import tables
 from study.record.keeper import Keeper, record_results
 from study.run import one_run
@@ -164,7 +165,7 @@ def test_a_damaged_table_costs_no_run(tmp_path, no_training):
 
 
 def test_a_search_whose_winner_cannot_be_written_is_lost_and_the_others_go_on(tmp_path, monkeypatch):
-    searches = [Search("relu_sooner", "shapes", base, "relu", "0") for base in ("A-2012", "A-today")]
+    searches = [Search(Asked("relu_sooner", "shapes", base, "relu"), "0") for base in ("A-2012", "A-today")]
 
     class Found:
         in_steps = False
