@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.files import locked
+from alexnet.recipe import from_dict
 from study.output import in_a_line, redacted
 from study.record.mlflow_faults import check_address, is_gone, lasting
 from study.record.mlflow_view import SHARED, VIEW_STATE
 from study.record.mlflow_words import (
     NOTE,
     dataset_of,
-    network_text,
     note_of,
     plain,
     run_metrics,
@@ -40,6 +40,7 @@ from study.record.mlflow_words import (
     run_params,
     run_tags,
 )
+from study.record.network_text import network_text
 from study.run.database import laying_out, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import DamagedResult, RunResult, from_json, to_json
@@ -194,7 +195,10 @@ class Store:
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
         self.client.log_inputs(run_id, [dataset_of(result)])
-        files = {"result.json": json.dumps(to_json(result), indent=1), "network.txt": network_text(result)}
+        files = {
+            "result.json": json.dumps(to_json(result), indent=1),
+            "network.txt": network_text(from_dict(result.recipe).model),
+        }
         self._attach(run, {name: text.encode() for name, text in files.items()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result.ended_ms)
 

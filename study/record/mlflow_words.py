@@ -10,8 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from alexnet.recipe import from_dict, settings, sizes_of
-from alexnet.recipe.sizes import parameters_of
+from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 from study.record.mlflow_view import address_of
@@ -78,18 +77,6 @@ def dataset_of(result: RunResult) -> "DatasetInput":
         profile=json.dumps(counts),
     )
     return DatasetInput(dataset=data, tags=[InputTag("mlflow.data.context", "training")])
-
-
-def network_text(result: RunResult) -> str:
-    """Return the network's layers as a text table: the outputs, map size and number of parameters of each layer."""
-    model = from_dict(result.recipe).model
-    lines = [f"{'layer':<6}{'kind':<13}{'outputs':>8}{'map size':>10}{'parameters':>14}"]
-    total = 0
-    for number, (layer, size) in enumerate(zip(model.layers, sizes_of(model), strict=True), 1):
-        count = parameters_of(layer, size)
-        total += count
-        lines.append(f"{number:<6}{layer.kind:<13}{size.outputs:>8}{size.map_size:>10}{count:>14,}")
-    return "\n".join([*lines, f"{'total':<37}{total:>14,}", ""])
 
 
 def run_tags(result: RunResult) -> dict[str, str]:
