@@ -5,7 +5,8 @@ so that the UI's table and parallel coordinates show the differences."""
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,14 @@ from study.run.result import RunResult
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
 
+    from study.record.mlflow_summary import Summary
+
 NOTE = "mlflow.note.content"
 """The tag of an experiment that the UI shows as its description."""
+MOST_CHARACTERS = 5000
+"""Of a description, which any version of MLflow and any database takes."""
+VERDICTS = "verdicts.txt"
+"""The file of a summary run with the verdicts as text."""
 ASKED_FIRST = (
     "optim.learning_rate", "optim.batch_size", "optim.epochs", "optim.momentum", "optim.weight_decay", "model.activation",
     "model.image_size", "model.width", "model.columns", "model.init", "data.name", "data.inputs", "data.train_images",
@@ -122,7 +129,7 @@ def plain(text: str) -> str:
 # ---- An experiment ---------------------------------------------------------------------------------------------------
 
 
-def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str] | None = None) -> str:
+def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" = None) -> str:
     """Return the description of an experiment in Markdown: the claim's title, the verdict of each base, the command, and a link
     to the runs by arm."""
     found = _claim(claim)
@@ -130,13 +137,23 @@ def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str]
     lines = [title]
     if found:
         lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
-    for base, text in (verdicts or {}).items():
-        judged = [line.strip() for line in text.splitlines() if line.strip().startswith("observed")]
-        lines.append(f"- {_in_markdown(base)}: {_in_markdown(judged[-1] if judged else text.splitlines()[-1].strip())}")
+    if summary:
+        lines += [f"- {_in_markdown(base.label)}: {_in_markdown(base.in_brief)}" for base in summary.bases]
     if found:
         lines.append(f"Run it again: `{found.command_for(claim, scale=scale)}`")
     lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")
-    return "\n\n".join(lines)[:5000]
+    return "\n\n".join(lines)[:MOST_CHARACTERS]
+
+
+def summary_note(summary: "Summary") -> str:
+    """Return the description of a summary run in Markdown: for each base the verdict in sentences."""
+    lines = [f"**{_in_markdown(base.label)}**: {_in_markdown(base.in_sentences)}" for base in summary.bases]
+    return "\n\n".join([*lines, f"Arms and numbers are in {VERDICTS}, among the artifacts."])[:MOST_CHARACTERS]
+
+
+def in_a_name(text: str) -> str:
+    """Return `text` with only the characters that MLflow allows in the name of a tag or a metric."""
+    return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)[:250]
 
 
 def _in_markdown(text: str) -> str:

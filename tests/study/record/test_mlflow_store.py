@@ -10,14 +10,15 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_result, small_run
+from helpers import made_up_result, made_up_summary, small_run
 
 from alexnet.errors import Refused
 from study.cli.main import main
 from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
-from study.record.mlflow_store import Store, look_at_store
+from study.record.mlflow_store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
+from study.record.mlflow_summary import write_summary
 from study.record.mlflow_view import SHARED, VIEW_STATE
 from study.record.mlflow_words import NOTE, run_params
 from study.run.result import sealed
@@ -132,25 +133,6 @@ def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
     assert list(store.results()) == [result]
 
 
-def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
-    store.record([made_up_result(small_run())], tmp_path)
-    file = tmp_path / "figure.png"
-    file.write_bytes(b"picture")
-    for verdict in ("undecided", "supported"):
-        store.summarize("relu_sooner", "smoke", {"A-today": verdict}, [file], tmp_path)
-    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
-    (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
-    assert run.data.tags["study.verdict.A-today"] == "supported"
-    assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["figure.png"]
-
-
-def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
-    store.record([made_up_result(small_run())], tmp_path)
-    for word in ("undecided", "supported"):
-        store.summarize("relu_sooner", "smoke", {"A-today": "text"}, [], tmp_path, {"A-today": word})
-        assert only_run(store).data.tags["study.verdict"] == word
-
-
 @pytest.mark.parametrize("listed_from", [1, 3, 100])
 def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
     monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
@@ -176,7 +158,8 @@ def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_
     result = replace(made_up_result(small_run()), asked=asked)
     store.record([replace(made_up_result(small_run(1)), asked=replace(asked, base="another")), result], tmp_path)
     assert store.record([result], tmp_path) == 0
-    store.summarize("own", "smoke", {name: name}, [], tmp_path, {name: "supported"})
+    summary = made_up_summary(name, "supported", result.data.fingerprint)
+    write_summary(store, replace(summary, claim="own"), tmp_path)
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
     runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
     tags = {run.data.tags["study.base"]: run.data.tags for run in runs}
@@ -380,16 +363,25 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
         return store.client.get_experiment(experiment.experiment_id).tags[NOTE]
 
     assert "ReLUs reach 25% training error" in note() and "make reproduce-relu-speedup SCALE=smoke" in note()
-    numbers = {"estimate A-today": 6.5, "upper A-today": float("inf")}
-    for _ in range(2):
-        store.summarize("relu_sooner", "smoke", {"A-today": "x\n  observed x6.5: supported"}, [], tmp_path, {}, numbers)
+    write_summary(store, made_up_summary(verdict="supported"), tmp_path)
     assert "A-today: observed x6.5: supported" in note()
-    (summary,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
-    assert summary.data.metrics == {"estimate A-today": 6.5}
-    assert len(store.client.get_metric_history(summary.info.run_id, "estimate A-today")) == 1
-    store.client.set_experiment_tag(experiment.experiment_id, NOTE, "mine")
-    store.summarize("relu_sooner", "smoke", {"A-today": "observed: contradicted"}, [], tmp_path)
-    assert note() == "mine"
+    write_summary(store, made_up_summary(verdict="undecided"), tmp_path)
+    assert "A-today: observed x6.5: undecided" in note()
+    for theirs in ("mine", ""):
+        store.client.set_experiment_tag(experiment.experiment_id, NOTE, theirs)
+        write_summary(store, made_up_summary(), tmp_path)
+        assert note() == theirs
+
+
+def test_a_description_of_an_earlier_version_is_known_as_ours_and_loses_its_copy(store, tmp_path):
+    store.record([made_up_result(small_run())], tmp_path)
+    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke").experiment_id
+    store.client.delete_experiment_tag(experiment, NOTE_DIGEST)
+    for name in (NOTE, OLD_NOTE):
+        store.client.set_experiment_tag(experiment, name, "as it was")
+    write_summary(store, made_up_summary(), tmp_path)
+    tags = store.client.get_experiment(experiment).tags
+    assert "ReLUs reach" in tags[NOTE] and OLD_NOTE not in tags
 
 
 def test_the_view_by_arm_groups_by_parameters_that_every_run_has():
