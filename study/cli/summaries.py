@@ -39,7 +39,9 @@ def _summaries(findings: Findings, asked: Collection[tuple[str, str]], results: 
         mine = [finding for finding in findings.found if (finding.claim_name, finding.scale) == (claim, scale)]
         if mine:
             pictures = dict.fromkeys(path for finding in mine for path in drawn_of(finding, results))
-            yield Summary(claim=claim, scale=scale, bases=tuple(map(_of_base, mine)), pictures=tuple(pictures))
+            measured = phrases.measured(mine[0].claim.measure)
+            bases = tuple(map(_of_base, mine))
+            yield Summary(claim=claim, scale=scale, measured=measured, bases=bases, pictures=tuple(pictures))
 
 
 def _of_base(finding: Finding) -> BaseSummary:

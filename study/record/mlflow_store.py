@@ -27,10 +27,11 @@ from alexnet.files import locked
 from alexnet.recipe import from_dict
 from study.output import in_a_line, redacted
 from study.record.mlflow_faults import check_address, is_gone, lasting
-from study.record.mlflow_view import SHARED, VIEW_STATE
+from study.record.mlflow_view import SHARED, view_state
 from study.record.mlflow_words import (
     NOTE,
     dataset_of,
+    measured_of,
     note_of,
     plain,
     run_metrics,
@@ -184,6 +185,8 @@ class Store:
             except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
                 if (clashes := clashes + 1) > CLASHES:
                     raise
+                if clashes == CLASHES:  # an earlier version was interrupted in it, and had other words for a parameter
+                    self.client.delete_run(run.info.run_id)
         return wrote
 
     def _write(self, run: "Run", result: RunResult) -> None:
@@ -261,18 +264,18 @@ class Store:
         """Return the experiment of a claim at a scale. Create it if there is none."""
         from mlflow.exceptions import MlflowException
 
-        name = f"alexnet/{claim}/{scale}"
+        name, view = f"alexnet/{claim}/{scale}", view_state(measured_of(claim))
         if found := self.client.get_experiment_by_name(name):
             if found.lifecycle_stage != "active":
                 self._restore(found.experiment_id, name)
-            if found.tags.get(SHARED) != VIEW_STATE:  # missing, or from an earlier version
-                self.client.set_experiment_tag(found.experiment_id, SHARED, VIEW_STATE)
+            if found.tags.get(SHARED) != view:  # missing, or from an earlier version
+                self.client.set_experiment_tag(found.experiment_id, SHARED, view)
             return found.experiment_id
         served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
         # Beside the file of an SQLite store; in the working folder for any other store without a server.
         beside = Path(self.uri.partition("sqlite:///")[2]).parent
         where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
-        tags = {**TRAINING, SHARED: VIEW_STATE}
+        tags = {**TRAINING, SHARED: view}
         try:
             made = self.client.create_experiment(name, artifact_location=where, tags=tags)
             self.write_note(made, note_of(claim, scale, made))  # the note contains the experiment's number

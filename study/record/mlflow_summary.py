@@ -37,6 +37,7 @@ class Summary:
 
     claim: str
     scale: str
+    measured: str  # what the numbers of its runs are: "test error ten views, %"
     bases: tuple[BaseSummary, ...]
     pictures: tuple[Path, ...] = ()
 

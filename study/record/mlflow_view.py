@@ -10,28 +10,36 @@ GROUPED = [{"mode": "param", "groupByData": name} for name in ("arm", "base")]
 SHOWN = (  # arm and seed are in a run's name
     "tags.`study.verdict`",
     "tags.`study.outcome`",
+)
+ERRORS_SHOWN = (
     "metrics.`test_error_ten_views`",
     "metrics.`test_error`",
     "metrics.`train_error`",
 )
-VIEW_STATE = json.dumps(
-    {
-        "orderByKey": "tags.`study.arm`",
-        "orderByAsc": True,
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": GROUPED},
-        "searchFilter": "",
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": list(SHOWN),
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-        "viewMaximized": False,
-        "runListHidden": False,
-    }
-)
+
+
+def view_state(measured: str = "") -> str:
+    """Return the view as MLflow stores it. `measured`: name of the metric that a claim compares; its column is the first of the
+    metrics."""
+    own = [f"metrics.`{measured}`"] if measured else []
+    return json.dumps(
+        {
+            "orderByKey": "tags.`study.arm`",
+            "orderByAsc": True,
+            "groupBy": {"aggregateFunction": "average", "groupByKeys": GROUPED},
+            "searchFilter": "",
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "datasetsFilter": [],
+            "modelVersionFilter": "All Runs",
+            "selectedColumns": [*SHOWN, *own, *ERRORS_SHOWN],
+            "runsExpanded": {},
+            "runsPinned": [],
+            "runsHidden": [],
+            "viewMaximized": False,
+            "runListHidden": False,
+        }
+    )
 
 
 def address_of(experiment: str) -> str:

@@ -14,6 +14,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
+from study.questions.measures import Run
 from study.record.mlflow_view import address_of
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
@@ -34,6 +35,10 @@ ASKED_FIRST = (
     "model.image_size", "model.width", "model.columns", "model.init", "data.name", "data.inputs", "data.train_images",
 )  # fmt: skip
 """Settings that are parameters of every run."""
+ALL_IF_ZERO = ("data.train_images", "data.crop_offsets", "data.colour_noise_epochs")
+"""Settings in which 0 stands for all."""
+MEASURED = {"time": "epochs_to_target", "level": "measured_percent", "ensemble": "measured_percent", "gain": "measured_points"}
+"""By the kind of a claim's measure, the name of the metric with the number of a run that the claim compares."""
 
 
 # ---- A run -----------------------------------------------------------------------------------------------------------
@@ -51,6 +56,7 @@ def run_params(result: RunResult) -> dict[str, str]:
     names = {*ASKED_FIRST, *_fields_that_arms_change(result.asked.claim)}
     known = {name: value for name, value in values.items() if name in names} if _claim(result.asked.claim) else values
     own = {"arm": result.asked.arm, "base": result.asked.base, "seed": result.seed}
+    known |= {name: "all" for name in ALL_IF_ZERO if known.get(name) == 0}
     return {name: str(value)[:6000] for name, value in {**own, **known}.items()}
 
 
@@ -119,6 +125,27 @@ def run_metrics(result: RunResult) -> "Iterator[Metric]":
         value = getattr(result, name)
         if value is not None and getattr(last, name, None) is None:  # otherwise the last point has it already
             yield Metric(name, value, result.ended_ms, last.step)
+    if (value := _measured(result)) is not None:
+        yield Metric(measured_of(result.asked.claim), value, result.ended_ms, last.step)
+
+
+def measured_of(claim: str) -> str:
+    """Return the name of the metric with the number of a run that a claim compares. Empty if it is read from weights."""
+    found = _claim(claim)
+    return MEASURED.get(found.measure.kind, "") if found and _is_without_weights(found) else ""
+
+
+def _is_without_weights(claim: Claim) -> bool:
+    """Return whether the number of a single run does not depend on facts that are read from its weights."""
+    return not claim.measure.stored_as or claim.measure.runs_together > 1
+
+
+def _measured(result: RunResult) -> float | None:
+    """Return the number of a run that its claim compares; None if there is none, or if it is read from weights."""
+    if not measured_of(result.asked.claim) or not (claim := _claim(result.asked.claim)):
+        return None
+    errors = {name: getattr(result, name) for name in TEST_COLUMNS}
+    return claim.measure.value(Run(outcome=result.outcome, **errors), result.points)
 
 
 def plain(text: str) -> str:
@@ -139,6 +166,10 @@ def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" =
         lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
     if summary:
         lines += [f"- {_in_markdown(base.label)}: {_in_markdown(base.in_brief)}" for base in summary.bases]
+    if name := measured_of(claim):
+        what = f"the number of a run that the claim compares{f' ({summary.measured})' if summary else ''}"
+        never = " A run that did not arrive has none." if name == MEASURED["time"] else ""
+        lines.append(f"`{name}` is {what}.{never} Other errors are shares of images: 0.41 is 41%.")
     if found:
         lines.append(f"Run it again: `{found.command_for(claim, scale=scale)}`")
     lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")

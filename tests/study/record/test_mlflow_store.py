@@ -19,7 +19,7 @@ from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
 from study.record.mlflow_summary import write_summary
-from study.record.mlflow_view import SHARED, VIEW_STATE
+from study.record.mlflow_view import SHARED, view_state
 from study.record.mlflow_words import NOTE, run_params
 from study.run.result import sealed
 
@@ -85,6 +85,17 @@ def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_
     run = only_run(store)
     assert run.info.status == "FINISHED"
     assert len(history(store, run.info.run_id)["running_error"]) == len(result.points)
+
+
+def test_a_recording_that_an_earlier_version_began_with_other_words_is_begun_again(store, tmp_path, monkeypatch):
+    result = made_up_result(small_run())
+    with monkeypatch.context() as earlier:
+        earlier.setattr(record_module, "run_params", lambda _: {"arm": "as it was called"})
+        earlier.setattr(store.client, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError()))
+        with pytest.raises(ConnectionError):
+            store.record([result], tmp_path)
+    assert store.record([result], tmp_path) == 1
+    assert only_run(store).data.params["arm"] == "relu"
 
 
 def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_path):
@@ -385,7 +396,7 @@ def test_a_description_of_an_earlier_version_is_known_as_ours_and_loses_its_copy
 
 
 def test_the_view_by_arm_groups_by_parameters_that_every_run_has():
-    keys = json.loads(VIEW_STATE)["groupBy"]["groupByKeys"]
+    keys = json.loads(view_state())["groupBy"]["groupByKeys"]
     assert {key["groupByData"] for key in keys} <= set(run_params(made_up_result(small_run())))
 
 
@@ -394,4 +405,4 @@ def test_an_experiment_with_the_view_of_an_earlier_version_gets_that_of_this_one
     experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
     store.client.set_experiment_tag(experiment.experiment_id, SHARED, "{}")
     store.record([made_up_result(small_run(seed=1))], tmp_path)
-    assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == VIEW_STATE
+    assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == view_state("epochs_to_target")
