@@ -27,17 +27,17 @@ from alexnet.files import locked
 from alexnet.recipe import from_dict
 from study.output import in_a_line, redacted
 from study.record.mlflow_faults import check_address, is_gone, lasting
-from study.record.mlflow_view import SHARED, view_state
+from study.record.mlflow_view import SHARED
 from study.record.mlflow_words import (
     NOTE,
     dataset_of,
-    measured_of,
     note_of,
     plain,
     run_metrics,
     run_name,
     run_params,
     run_tags,
+    view_of,
 )
 from study.record.network_text import network_text
 from study.run.database import laying_out, tracking_uri
@@ -264,7 +264,7 @@ class Store:
         """Return the experiment of a claim at a scale. Create it if there is none."""
         from mlflow.exceptions import MlflowException
 
-        name, view = f"alexnet/{claim}/{scale}", view_state(measured_of(claim))
+        name, view = f"alexnet/{claim}/{scale}", view_of(claim)
         if found := self.client.get_experiment_by_name(name):
             if found.lifecycle_stage != "active":
                 self._restore(found.experiment_id, name)

@@ -15,7 +15,7 @@ from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 from study.questions.measures import Run
-from study.record.mlflow_view import address_of
+from study.record.mlflow_view import address_of, view_state
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
 
@@ -145,7 +145,8 @@ def _measured(result: RunResult) -> float | None:
     if not measured_of(result.asked.claim) or not (claim := _claim(result.asked.claim)):
         return None
     errors = {name: getattr(result, name) for name in TEST_COLUMNS}
-    return claim.measure.value(Run(outcome=result.outcome, **errors), result.points)
+    value = claim.measure.value(Run(outcome=result.outcome, **errors), result.points)
+    return None if value is None else round(value, 6)  # 38.8, not 38.800000000000004
 
 
 def plain(text: str) -> str:
@@ -156,12 +157,19 @@ def plain(text: str) -> str:
 # ---- An experiment ---------------------------------------------------------------------------------------------------
 
 
-def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" = None) -> str:
-    """Return the description of an experiment in Markdown: the claim's title, the verdict of each base, the command, and a link
-    to the runs by arm."""
+def view_of(claim: str) -> str:
+    """Return the view of an experiment's runs, as MLflow stores it."""
     found = _claim(claim)
-    title = f"**{_in_markdown(found.title)}**" if found else f"Runs of `{plain(claim)}`"
-    lines = [title]
+    groups = [(arm.label, base) for arm in found.arms for base in found.bases] if found else []
+    return view_state(measured_of(claim), groups)
+
+
+def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" = None) -> str:
+    """Return the description of an experiment in Markdown: a link to the runs by arm, the claim's
+    title, the verdict of each base, and the command. Only its first line is seen while it is folded."""
+    found = _claim(claim)
+    title = _in_markdown(found.title) if found else f"Runs of `{plain(claim)}`"
+    lines = [f"[Runs by arm]({address_of(experiment)}): **{title}**"]
     if found:
         lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
     if summary:
@@ -172,7 +180,6 @@ def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" =
         lines.append(f"`{name}` is {what}.{never} Other errors are shares of images: 0.41 is 41%.")
     if found:
         lines.append(f"Run it again: `{found.command_for(claim, scale=scale)}`")
-    lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")
     return "\n\n".join(lines)[:MOST_CHARACTERS]
 
 

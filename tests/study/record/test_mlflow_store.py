@@ -14,13 +14,14 @@ from helpers import made_up_result, made_up_summary, small_run
 
 from alexnet.errors import Refused
 from study.cli.main import main
+from study.plan.claim_files import all_claims
 from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
 from study.record.mlflow_summary import write_summary
-from study.record.mlflow_view import SHARED, view_state
-from study.record.mlflow_words import NOTE, run_params
+from study.record.mlflow_view import SHARED
+from study.record.mlflow_words import NOTE, run_params, view_of
 from study.run.result import sealed
 
 
@@ -395,9 +396,15 @@ def test_a_description_of_an_earlier_version_is_known_as_ours_and_loses_its_copy
     assert "ReLUs reach" in tags[NOTE] and OLD_NOTE not in tags
 
 
-def test_the_view_by_arm_groups_by_parameters_that_every_run_has():
-    keys = json.loads(view_state())["groupBy"]["groupByKeys"]
-    assert {key["groupByData"] for key in keys} <= set(run_params(made_up_result(small_run())))
+def test_the_view_by_arm_groups_by_parameters_that_every_run_has_and_folds_each_group():
+    view, params = json.loads(view_of("relu_sooner")), run_params(made_up_result(small_run()))
+    keys = [key["groupByData"] for key in view["groupBy"]["groupByKeys"]]
+    assert view["groupsExpanded"][",".join(f"param.{key}.{params[key]}" for key in keys)] is False
+
+
+@pytest.mark.parametrize("claim", all_claims())
+def test_every_claims_view_fits_into_a_tag(claim):
+    assert len(view_of(claim)) < 20_000
 
 
 def test_an_experiment_with_the_view_of_an_earlier_version_gets_that_of_this_one(store, tmp_path):
@@ -405,4 +412,4 @@ def test_an_experiment_with_the_view_of_an_earlier_version_gets_that_of_this_one
     experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
     store.client.set_experiment_tag(experiment.experiment_id, SHARED, "{}")
     store.record([made_up_result(small_run(seed=1))], tmp_path)
-    assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == view_state("epochs_to_target")
+    assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == view_of("relu_sooner")
