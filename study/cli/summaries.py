@@ -8,7 +8,8 @@ from study.cli.verdict_table import verdict_table
 from study.judge.evidence import Findings
 from study.judge.family import Finding
 from study.record.mlflow_faults import in_words
-from study.record.mlflow_summary import BaseSummary, Summary, write_summary
+from study.record.mlflow_summary import write_summary
+from study.record.mlflow_words import BaseSummary, Summary
 from study.report import phrases, sentences
 from study.report.conclusions import in_two_sentences
 from study.report.figures.draw import drawn_of

@@ -4,42 +4,15 @@ A summary comes from later layers, so it is in plain words and numbers. Importin
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.files import locked
 from study.record.mlflow_store import RECORDING_SECONDS, Store
-from study.record.mlflow_words import NOTE, VERDICTS, in_a_name, note_of, summary_note
+from study.record.mlflow_words import NOTE, VERDICTS, Summary, in_a_name, note_of, summary_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseSummary:
-    """The verdict of a claim on one base and one version of the images."""
-
-    label: str  # the base, and the version of the images where there are several
-    base: str
-    fingerprint: str
-    verdict: str  # in a few words, with all that the report says: "supported, size not judged (proxy); not confirmed"
-    in_brief: str  # in a line, with the number
-    in_sentences: str
-    as_text: str  # its arms and the verdict, for a terminal
-    numbers: Mapping[str, float]  # the effect and its interval, by name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The verdicts of a claim at a scale, and its pictures."""
-
-    claim: str
-    scale: str
-    measured: str  # what the numbers of its runs are: "test error ten views, %"
-    bases: tuple[BaseSummary, ...]
-    pictures: tuple[Path, ...] = ()
 
 
 def write_summary(store: Store, summary: Summary, lock_dir: Path) -> None:

@@ -6,8 +6,9 @@ so that the UI's table and parallel coordinates show the differences."""
 import json
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
@@ -21,8 +22,6 @@ from study.run.result import RunResult
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
-
-    from study.record.mlflow_summary import Summary
 
 NOTE = "mlflow.note.content"
 """The tag of an experiment that the UI shows as its description."""
@@ -157,6 +156,31 @@ def plain(text: str) -> str:
 # ---- An experiment ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class BaseSummary:
+    """The verdict of a claim on one base and one version of the images."""
+
+    label: str  # the base, and the version of the images where there are several
+    base: str
+    fingerprint: str
+    verdict: str  # in a few words, with all that the report says: "supported, size not judged (proxy); not confirmed"
+    in_brief: str  # in a line, with the number
+    in_sentences: str
+    as_text: str  # its arms and the verdict, for a terminal
+    numbers: Mapping[str, float]  # the effect and its interval, by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The verdicts of a claim at a scale, and its pictures."""
+
+    claim: str
+    scale: str
+    measured: str  # what the numbers of its runs are: "test error ten views, %"
+    bases: tuple[BaseSummary, ...]
+    pictures: tuple[Path, ...] = ()
+
+
 def view_of(claim: str) -> str:
     """Return the view of an experiment's runs, as MLflow stores it."""
     found = _claim(claim)
@@ -164,7 +188,7 @@ def view_of(claim: str) -> str:
     return view_state(measured_of(claim), groups)
 
 
-def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" = None) -> str:
+def note_of(claim: str, scale: str, experiment: str, summary: Summary | None = None) -> str:
     """Return the description of an experiment in Markdown: a link to the runs by arm, the claim's
     title, the verdict of each base, and the command. Only its first line is seen while it is folded."""
     found = _claim(claim)
@@ -183,7 +207,7 @@ def note_of(claim: str, scale: str, experiment: str, summary: "Summary | None" =
     return "\n\n".join(lines)[:MOST_CHARACTERS]
 
 
-def summary_note(summary: "Summary") -> str:
+def summary_note(summary: Summary) -> str:
     """Return the description of a summary run in Markdown: for each base the verdict in sentences."""
     lines = [f"**{_in_markdown(base.label)}**: {_in_markdown(base.in_sentences)}" for base in summary.bases]
     return "\n\n".join([*lines, f"Arms and numbers are in {VERDICTS}, among the artifacts."])[:MOST_CHARACTERS]
