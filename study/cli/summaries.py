@@ -35,6 +35,12 @@ def write_summaries(findings: Findings, asked: Collection[tuple[str, str]], resu
     return written
 
 
+def places_of(findings: Findings, names: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return claim and scale of the findings that use runs with these keys and machines."""
+    found = (one for one in findings.found if any(run.name in names for arm in one.arms for run in arm.runs))
+    return list(dict.fromkeys((one.claim_name, one.scale) for one in found))
+
+
 def _summaries(findings: Findings, asked: Collection[tuple[str, str]], results: Path) -> Iterator[Summary]:
     for claim, scale in asked:
         mine = [finding for finding in findings.found if (finding.claim_name, finding.scale) == (claim, scale)]

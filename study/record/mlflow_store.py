@@ -54,6 +54,9 @@ NOTE_DIGEST = "study.note_digest"
 description is kept."""
 OLD_NOTE = "study.note"
 """The tag with the description itself, which versions up to November 2026 wrote."""
+SOURCE = "study.source"
+FROM_TABLES = {SOURCE: "tables", NOTE: "Made from the tables in `results/`, not from the run's own folder."}
+"""The tags of a run that was made from the tables."""
 LOCAL_ARTIFACTS = "mlartifacts"
 CLASHES = 3
 """How often a run is written again after a clash with another writer. Writing again duplicates nothing."""
@@ -144,12 +147,13 @@ class Store:
         with laying_out(self.uri):
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
 
-    def record(self, results: Iterable[RunResult], lock_dir: Path) -> int:
-        """Write each result under the experiment of its claim and scale. Returns how many were new."""
+    def record(self, results: Iterable[RunResult], lock_dir: Path, from_tables: bool = False) -> int:
+        """Write each result under the experiment of its claim and scale. Returns how many were new. `from_tables`: they were
+        made from rows of the tables; the whole result, recorded later, takes their place."""
         with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
-            return sum(self._record_one(result) for result in self._missing(results))
+            return sum(self._record_one(result, from_tables) for result in self._missing(results, from_tables))
 
-    def _missing(self, results: Iterable[RunResult]) -> Iterator[RunResult]:
+    def _missing(self, results: Iterable[RunResult], from_tables: bool) -> Iterator[RunResult]:
         """Yield the results that the store does not hold yet, according to one listing of each experiment. The first few
         results of each experiment are all yielded, because looking up a few one by one is faster than a listing."""
         seen: Counter[tuple[str, str]] = Counter()
@@ -161,13 +165,13 @@ class Store:
                 runs = self.finished([self.experiment(*place)])
                 listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]): _written(run) for run in runs}
             known = listed.get(place, {}).get((result.key, plain(result.machine.label)))
-            if known is None or _is_newer(result, known):
+            if known is None or _is_newer(result, from_tables, known):
                 yield result
 
-    def _record_one(self, result: RunResult) -> bool:
+    def _record_one(self, result: RunResult, from_tables: bool) -> bool:
         from mlflow.exceptions import MlflowException
 
-        asked, tags = result.asked, run_tags(result)
+        asked, tags = result.asked, {**run_tags(result), **(FROM_TABLES if from_tables else {})}
         experiment = self.experiment(asked.claim, asked.scale)
         new = {"start_time": result.started_ms, "tags": tags, "run_name": run_name(result)}
         filter_string = f"tags.`study.key` = '{result.key}' and tags.`study.machine` = '{tags['study.machine']}'"
@@ -175,12 +179,12 @@ class Store:
         while True:
             run = self.only(experiment, filter_string, new)
             if run.info.status == "FINISHED":
-                if not _is_newer(result, _written(run)):
+                if not _is_newer(result, from_tables, _written(run)):
                     break
                 self.client.delete_run(run.info.run_id)  # it was trained again, for example because its folder was deleted
                 continue
             try:
-                self._write(run, result)
+                self._write(run, result, from_tables)
                 wrote = True
             except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
                 if (clashes := clashes + 1) > CLASHES:
@@ -189,7 +193,7 @@ class Store:
                     self.client.delete_run(run.info.run_id)
         return wrote
 
-    def _write(self, run: "Run", result: RunResult) -> None:
+    def _write(self, run: "Run", result: RunResult, from_tables: bool) -> None:
         from mlflow.entities import Param
 
         run_id = run.info.run_id
@@ -199,10 +203,9 @@ class Store:
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
         self.client.log_inputs(run_id, [dataset_of(result)])
-        files = {
-            "result.json": json.dumps(to_json(result), indent=1),
-            "network.txt": network_text(from_dict(result.recipe).model),
-        }
+        files = {"network.txt": network_text(from_dict(result.recipe).model)}
+        if not from_tables:
+            files["result.json"] = json.dumps(to_json(result), indent=1)
         self.attach(run, {name: text.encode() for name, text in files.items()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result.ended_ms)
 
@@ -218,14 +221,16 @@ class Store:
                 self.client.delete_experiment_tag(experiment, OLD_NOTE)
 
     def results(self, skip: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Yield every recorded result. `skip` is called with a message for each run whose result is
-        gone or damaged."""
+        """Yield every recorded result, except those made from the tables. `skip` is called with a message for each run whose
+        result is gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         experiments = [one.experiment_id for one in self.experiments()]
         with tempfile.TemporaryDirectory() as folder:
             for run in self.finished(experiments):
+                if _is_from_tables(run):
+                    continue
                 there = None if _artifacts_of(run).startswith("file:") else folder  # a local file is read in place
                 try:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
@@ -351,13 +356,21 @@ def _artifacts_of(run: "Run") -> str:
     return uri
 
 
-def _written(run: "Run") -> tuple[str, str, int]:
-    """Return the outcome of a recorded run, the digest of its weights ("" if none was recorded) and when it ended."""
-    return run.data.tags.get("study.outcome", ""), run.data.tags.get("study.weights", ""), run.info.end_time or 0
+def _is_from_tables(run: "Run") -> bool:
+    return run.data.tags.get(SOURCE) == FROM_TABLES[SOURCE]
 
 
-def _is_newer(result: RunResult, written: tuple[str, str, int]) -> bool:
-    """Return whether a result differs from the written one and ended later."""
-    outcome, weights, ended_ms = written
-    other = outcome != result.outcome or weights not in ("", result.weights_sha256)
-    return other and result.ended_ms > ended_ms
+def _written(run: "Run") -> tuple[str, str, int, bool]:
+    """Return the outcome of a recorded run, the digest of its weights ("" if none was recorded), when it ended, and whether it
+    was made from the tables."""
+    tags = run.data.tags
+    return tags.get("study.outcome", ""), tags.get("study.weights", ""), run.info.end_time or 0, _is_from_tables(run)
+
+
+def _is_newer(result: RunResult, from_tables: bool, written: tuple[str, str, int, bool]) -> bool:
+    """Return whether a result takes the place of the written one: it differs and ended later, or it is the whole result of what
+    was made from the tables."""
+    outcome, weights, ended_ms, was_from_tables = written
+    if (outcome, weights) in ((result.outcome, result.weights_sha256), (result.outcome, "")):
+        return was_from_tables and not from_tables
+    return result.ended_ms > ended_ms

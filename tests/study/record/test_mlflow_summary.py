@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 from helpers import made_up_result, made_up_summary, small_run
 
+from study.cli.main import main
+from study.plan.claim_files import get_claim
+from study.plan.plan import PlannedRun
 from study.record.mlflow_store import Store
 from study.record.mlflow_summary import write_summary
 from study.record.mlflow_words import NOTE
+from study.run.result import sealed
 
 
 @pytest.fixture
@@ -52,3 +56,26 @@ def test_each_run_is_tagged_with_the_verdict_of_its_base_on_its_images(store, tm
         write_summary(store, made_up_summary(verdict=verdict, fingerprint="abc"), tmp_path)
         tags = {run.data.tags["data.fingerprint"]: run.data.tags.get("study.verdict") for run in runs_of(store, "run")}
         assert tags == {"abc": verdict, "def": None}
+
+
+@pytest.mark.slow
+def test_after_record_the_verdict_is_in_mlflow(laid_out, monkeypatch, capsys):
+    """Two runs of a claim on synthetic images, whose folders were made elsewhere."""
+    monkeypatch.chdir(laid_out)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{laid_out / 'mlflow.db'}")
+    monkeypatch.setenv("RESULTS_DIR", "mine")
+    for arm in ("2012", "none"):
+        recipe = get_claim("response_norm").recipe_at("shapes", "ALEXNET_32", arm)
+        planned = PlannedRun("response_norm", "shapes", "ALEXNET_32", arm, 0, recipe, "0")
+        result = replace(made_up_result(planned, crossing=None), test_error_ten_views=0.35)
+        (laid_out / "spool" / planned.key).mkdir(parents=True)
+        (laid_out / "spool" / planned.key / "result.json").write_bytes(sealed(result))
+    assert main(["record"]) == 0
+    assert "1 summary of claims in MLflow" in capsys.readouterr().out
+    store = Store()
+    (experiment,) = [one.experiment_id for one in store.experiments()]
+    (summary,) = store.client.search_runs([experiment], "tags.`study.kind` = 'summary'")
+    verdict = summary.data.tags["study.verdict.ALEXNET_32"]
+    assert verdict.startswith("incomplete (stand-in data")
+    assert verdict in summary.data.tags[NOTE]
+    assert {run.data.tags["study.verdict"] for run in store.finished([experiment])} == {verdict}
