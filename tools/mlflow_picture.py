@@ -65,9 +65,6 @@ def photograph(path: Path, claim: str) -> Path:
             while (more := page.get_by_role("button", name="Load more")).count():  # MLflow lists 100 runs at a time
                 more.click()
                 page.wait_for_timeout(3000)
-            with contextlib.suppress(Exception):  # unfold the last group, to show what a run looks like
-                names = page.locator(".ag-pinned-left-cols-container .ag-row", has_text="Group:")
-                names.last.get_by_role("button").first.click(timeout=3000)
             page.mouse.move(0, 0)  # no tooltip
             page.wait_for_timeout(3000)  # the table fills in
             path.parent.mkdir(parents=True, exist_ok=True)

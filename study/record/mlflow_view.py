@@ -16,7 +16,7 @@ COLUMNS = {  # and their widths in pixels; arm and seed are in a run's name
     "tags.`study.verdict`": 330,
     "tags.`study.outcome`": 120,
 }
-NAME_COLUMN = {"attributes.`Run Name`": 370}
+NAME_COLUMN = {"attributes.`Run Name`": 390}
 """Wide enough for a group's label, such as "Group: arm: none-signal-kept, base: ALEXNET_32"."""
 MEASURED_WIDTH = 140
 MOST_CHARACTERS = 15_000
