@@ -137,11 +137,11 @@ ui: HOST := 127.0.0.1
 ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 to allow other machines)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "MLFLOW_TRACKING_URI is an MLflow server: open it in a browser"; exit;; esac; \
 	store="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"; file="$${store#sqlite:///}"; \
-	[ "$$file" = "$$store" ] || [ -e "$$file" ] || echo "$$file is not there yet, so MLflow has no runs: \`make ui-tables\` puts those of the committed tables in (CLAIMS=response_norm SCALE=cifar10-jpeg-2500: some in 20 s)"; \
+	[ "$$file" = "$$store" ] || [ -e "$$file" ] || echo "$$file is not there yet, so MLflow has no runs: \`make ui-tables\` puts those of the committed tables in (with CLAIMS=response_norm SCALE=cifar10-jpeg-2500 only these, which is fast)"; \
 	echo "MLflow on http://$(HOST):$(or $(PORT),5000)/#/experiments?workflowType=machine_learning ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$$store" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
 
-ui-tables: $(READY) ## put the runs of the committed tables into MLflow (CLAIMS=response_norm SCALE=; about 20 s a claim and scale, all 15 min)
+ui-tables: $(READY) ## put the runs of the committed tables into MLflow; CLAIMS=response_norm SCALE=cifar10-jpeg-2500: only these
 	$(STUDY) record --tables $(CLAIMS)
 
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (needs chromium)
