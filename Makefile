@@ -3,7 +3,7 @@
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-top5 reproduce-all \
-  settle replicate quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
+  settle replicate quick data-imagenet plan report ui ui-tables ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -136,8 +136,13 @@ report: $(READY) ## results/REPORT.md, report.html and figures from the committe
 ui: HOST := 127.0.0.1
 ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 to allow other machines)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "MLFLOW_TRACKING_URI is an MLflow server: open it in a browser"; exit;; esac; \
+	store="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"; file="$${store#sqlite:///}"; \
+	[ "$$file" = "$$store" ] || [ -e "$$file" ] || echo "$$file is not there yet, so MLflow has no runs: \`make ui-tables\` puts those of the committed tables in (with CLAIMS=response_norm SCALE=cifar10-jpeg-2500 only these, which is fast)"; \
 	echo "MLflow on http://$(HOST):$(or $(PORT),5000)/#/experiments?workflowType=machine_learning ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$$store" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
+
+ui-tables: $(READY) ## put the runs of the committed tables into MLflow; CLAIMS=response_norm SCALE=cifar10-jpeg-2500: only these
+	$(STUDY) record --tables $(CLAIMS)
 
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (needs chromium)
 	$(VENV)/bin/python -m tools.mlflow_picture

@@ -65,6 +65,10 @@ def photograph(path: Path, claim: str) -> Path:
             with contextlib.suppress(Exception):  # close the assistant, if this version of MLflow opens one
                 page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
                 page.get_by_role("button", name="Close").click(timeout=3000)
+            while (more := page.get_by_role("button", name="Load more")).count():  # MLflow lists 100 runs at a time
+                more.click()
+                page.wait_for_timeout(3000)
+            page.mouse.move(0, 0)  # no tooltip
             page.wait_for_timeout(3000)  # the table fills in
             path.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=path)

@@ -1,8 +1,10 @@
-"""`record` and `table`: put finished runs into MLflow and the tables, and MLflow's runs back into the tables."""
+"""`record` and `table`: put finished runs, or the tables, into MLflow, and MLflow's runs back into the tables."""
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, path_of, writable
@@ -21,6 +23,17 @@ def add_to(verbs: Verbs) -> None:
     text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
     parser = add_verb(verbs, "record", record_runs, text)
     parser.add_argument("spool", type=path_of("spool"), nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
+    parser.add_argument(
+        "--tables",
+        nargs="*",
+        metavar="CLAIM",
+        help="instead, put the runs in the tables of RESULTS_DIR into MLflow, with curves and verdicts, where there are no "
+        "run folders: those of the named claims, or of all. Nothing is trained or downloaded. One claim at one scale takes "
+        "about 20 s, all of them 15 minutes; stopped, the same command goes on",
+    )
+    parser.add_argument(
+        "--scale", default=os.environ.get("SCALE") or None, help="with --tables: only runs at this scale; default: all scales"
+    )
     text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
     parser = add_verb(verbs, "table", export_table, text)
     parser.add_argument(
@@ -31,10 +44,14 @@ def add_to(verbs: Verbs) -> None:
 
 
 def record_runs(args: argparse.Namespace) -> int:
-    """Record finished runs. Returns the exit code: 1 where results were skipped."""
+    """Record finished runs, and the summaries of the claims that use them. Returns the exit code: 1 where results were
+    skipped."""
     from study.record import tables
     from study.record.mlflow_store import Store
 
+    if args.tables is not None:
+        record_from_tables(args)
+        return 0
     spool = args.spool or spool_dir()
     if not spool.is_dir():
         raise Refused(f"spool: no folder {spool}")
@@ -43,11 +60,43 @@ def record_runs(args: argparse.Namespace) -> int:
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
     with _mlflow_answers():
-        new = Store().record(results, spool)
+        store = Store()
+        new = store.record(results, spool)
+        experiments = {one.name for one in store.experiments()}
     count = tables.merge(folder, _of_this_folder(results), skipped.append)
     counts = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
     Console().say(f"{counted(len(results), 'finished run')} in {spool}: {counts}")
+    _summarize(results, experiments, folder, spool)
     return _print_skipped(skipped)
+
+
+def record_from_tables(args: argparse.Namespace) -> None:
+    """Put the runs of the tables into MLflow."""
+    from study.cli.record_tables import record_tables
+    from study.record.mlflow_store import Store
+
+    if args.spool:
+        raise Refused(f"spool: {args.spool} is given before --tables, which reads no run folders; name claims after it")
+    lock_dir = writable(spool_dir(), "SPOOL_DIR")
+    with _mlflow_answers():
+        record_tables(Store(), there(results_dir(), "RESULTS_DIR"), lock_dir, args.tables, args.scale)
+
+
+def _summarize(results: Sequence[RunResult], experiments: Collection[str], folder: Path, spool: Path) -> None:
+    """Write the summaries of the claims that use these results, as far as MLflow has experiments of them."""
+    from study.cli.summaries import places_of, write_summaries
+    from study.judge.evidence import find
+
+    scales = {result.asked.scale for result in results}
+    try:
+        findings = find(folder, scales=scales)
+    except Refused as refused:  # the runs are recorded nevertheless
+        Console().say(f"no summaries in MLflow: {refused}")
+        return
+    names = {(result.key, result.machine.label) for result in results}
+    places = [place for place in places_of(findings, names) if "/".join(("alexnet", *place)) in experiments]
+    if written := write_summaries(findings, places, folder, spool, Console()):
+        Console().say(f"{counted(written, 'summary', 'summaries')} of claims in MLflow")
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:

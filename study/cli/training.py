@@ -19,7 +19,6 @@ from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import PlannedRun
 from study.plan.tuned import Tuned
-from study.run.database import tracking_uri
 from study.run.executors.base import Executor
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
@@ -29,9 +28,6 @@ from study.run.stop import EXIT_LATER, STOP
 if TYPE_CHECKING:
     from study.judge.evidence import Findings
     from study.record.keeper import Keeper
-
-ENDS = ("estimate", "lower", "upper")
-"""Fields of an effect that MLflow's summary has as metrics."""
 
 
 def look_at_mlflow(console: Console) -> None:
@@ -251,6 +247,7 @@ def conclude(
     console: Console,
 ) -> "Findings":
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
+    from study.cli.summaries import write_summaries
     from study.cli.verdict_table import verdict_table
     from study.judge.evidence import find
     from study.report.conclusions import in_two_sentences, next_words
@@ -276,22 +273,8 @@ def conclude(
         console.say("\n".join(in_two_sentences(finding) for finding in mine))
         pictures = drawn_of(mine[0], results) if mine else []
         console.say("\n".join(f"picture: {path}" for path in pictures))
-        try:
-            from study.record.mlflow_store import Store
-
-            Store().summarize(
-                asked.name,
-                asked.scale,
-                {finding.base: verdict_table([finding]) for finding in mine},
-                [*pictures, results / "REPORT.md"],
-                place.spool_dir,
-                {finding.base: finding.word for finding in mine},
-                {f"{end} {finding.base}": getattr(finding.verdict.effect, end) for finding in mine for end in ENDS},
-            )
-        except Exception as error:  # mlflow may raise anything where its store does not answer
-            from study.record.mlflow_faults import in_words
-
-            console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
+    places = [(plan.asked.name, plan.asked.scale) for plan in plans]
+    write_summaries(findings, places, results, place.spool_dir, console)
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
     words, why = ["list"], "every verdict"
     if len(plans) == 1:

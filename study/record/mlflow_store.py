@@ -10,15 +10,13 @@ Importing this module does not import mlflow. Opening a Store does, and sets wha
 import contextlib
 import functools
 import gc
+import hashlib
 import json
 import logging
-import math
 import os
-import re
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,20 +24,22 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.files import locked
+from alexnet.recipe import from_dict
 from study.output import in_a_line, redacted
 from study.record.mlflow_faults import check_address, is_gone, lasting
-from study.record.mlflow_view import SHARED, VIEW_STATE
+from study.record.mlflow_view import SHARED
 from study.record.mlflow_words import (
     NOTE,
     dataset_of,
-    network_text,
     note_of,
     plain,
     run_metrics,
     run_name,
     run_params,
     run_tags,
+    view_of,
 )
+from study.record.network_text import network_text
 from study.run.database import laying_out, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import DamagedResult, RunResult, from_json, to_json
@@ -49,8 +49,14 @@ if TYPE_CHECKING:
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Makes the UI open on the runs. Without it MLflow 3 shows a page for language-model traces."""
-OWN_NOTE = "study.note"
-"""The tag with an experiment's description as we wrote it. If a user changed the description, it differs and is kept."""
+NOTE_DIGEST = "study.note_digest"
+"""The tag with the digest of an experiment's description as we wrote it. If a user changed the description, it differs, and the
+description is kept."""
+OLD_NOTE = "study.note"
+"""The tag with the description itself, which versions up to November 2026 wrote."""
+SOURCE = "study.source"
+FROM_TABLES = {SOURCE: "tables", NOTE: "Made from the tables in `results/`, not from the run's own folder."}
+"""The tags of a run that was made from the tables."""
 LOCAL_ARTIFACTS = "mlartifacts"
 CLASHES = 3
 """How often a run is written again after a clash with another writer. Writing again duplicates nothing."""
@@ -141,12 +147,13 @@ class Store:
         with laying_out(self.uri):
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
 
-    def record(self, results: Iterable[RunResult], lock_dir: Path) -> int:
-        """Write each result under the experiment of its claim and scale. Returns how many were new."""
+    def record(self, results: Iterable[RunResult], lock_dir: Path, from_tables: bool = False) -> int:
+        """Write each result under the experiment of its claim and scale. Returns how many were new. `from_tables`: they were
+        made from rows of the tables; the whole result, recorded later, takes their place."""
         with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
-            return sum(self._record_one(result) for result in self._missing(results))
+            return sum(self._record_one(result, from_tables) for result in self._missing(results, from_tables))
 
-    def _missing(self, results: Iterable[RunResult]) -> Iterator[RunResult]:
+    def _missing(self, results: Iterable[RunResult], from_tables: bool) -> Iterator[RunResult]:
         """Yield the results that the store does not hold yet, according to one listing of each experiment. The first few
         results of each experiment are all yielded, because looking up a few one by one is faster than a listing."""
         seen: Counter[tuple[str, str]] = Counter()
@@ -155,36 +162,38 @@ class Store:
             place = (result.asked.claim, result.asked.scale)
             seen[place] += 1
             if seen[place] == LISTED_FROM:
-                runs = self._finished([self._experiment(*place)])
+                runs = self.finished([self.experiment(*place)])
                 listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]): _written(run) for run in runs}
             known = listed.get(place, {}).get((result.key, plain(result.machine.label)))
-            if known is None or _is_newer(result, known):
+            if known is None or _is_newer(result, from_tables, known):
                 yield result
 
-    def _record_one(self, result: RunResult) -> bool:
+    def _record_one(self, result: RunResult, from_tables: bool) -> bool:
         from mlflow.exceptions import MlflowException
 
-        asked, tags = result.asked, run_tags(result)
-        experiment = self._experiment(asked.claim, asked.scale)
+        asked, tags = result.asked, {**run_tags(result), **(FROM_TABLES if from_tables else {})}
+        experiment = self.experiment(asked.claim, asked.scale)
         new = {"start_time": result.started_ms, "tags": tags, "run_name": run_name(result)}
         filter_string = f"tags.`study.key` = '{result.key}' and tags.`study.machine` = '{tags['study.machine']}'"
         wrote, clashes = False, 0
         while True:
-            run = self._only(experiment, filter_string, new)
+            run = self.only(experiment, filter_string, new)
             if run.info.status == "FINISHED":
-                if not _is_newer(result, _written(run)):
+                if not _is_newer(result, from_tables, _written(run)):
                     break
                 self.client.delete_run(run.info.run_id)  # it was trained again, for example because its folder was deleted
                 continue
             try:
-                self._write(run, result)
+                self._write(run, result, from_tables)
                 wrote = True
             except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
                 if (clashes := clashes + 1) > CLASHES:
                     raise
+                if clashes == CLASHES:  # an earlier version was interrupted in it, and had other words for a parameter
+                    self.client.delete_run(run.info.run_id)
         return wrote
 
-    def _write(self, run: "Run", result: RunResult) -> None:
+    def _write(self, run: "Run", result: RunResult, from_tables: bool) -> None:
         from mlflow.entities import Param
 
         run_id = run.info.run_id
@@ -194,64 +203,34 @@ class Store:
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
         self.client.log_inputs(run_id, [dataset_of(result)])
-        files = {"result.json": json.dumps(to_json(result), indent=1), "network.txt": network_text(result)}
-        self._attach(run, {name: text.encode() for name, text in files.items()})
+        files = {"network.txt": network_text(from_dict(result.recipe).model)}
+        if not from_tables:
+            files["result.json"] = json.dumps(to_json(result), indent=1)
+        self.attach(run, {name: text.encode() for name, text in files.items()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result.ended_ms)
 
-    def summarize(
-        self,
-        claim: str,
-        scale: str,
-        verdicts: Mapping[str, str],
-        files: Iterable[Path],
-        lock_dir: Path,
-        directions: Mapping[str, str] | None = None,
-        numbers: Mapping[str, float] | None = None,
-    ) -> None:
-        """Write the summary run of a claim and scale, with the verdicts as tags and the figures and tables as artifacts. Also
-        tag each run with the direction of its base's verdict, so that a list of runs can be filtered by it. The experiment's
-        description gives the verdicts in words. `numbers` are metrics of the summary."""
-        from mlflow.entities import Metric, RunTag
-
-        with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
-            experiment = self._experiment(claim, scale)
-            new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
-            run = self._only(experiment, "tags.`study.kind` = 'summary'", new)
-            tags = [RunTag(f"study.verdict.{_in_a_name(label)}"[:250], text[:4000]) for label, text in verdicts.items()]
-            self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
-            stamp, before = round(time.time() * 1000), run.data.metrics
-            finite = {_in_a_name(name)[:250]: value for name, value in (numbers or {}).items() if math.isfinite(value)}
-            metrics = [Metric(name, value, stamp, 0) for name, value in finite.items() if before.get(name) != value]
-            self.client.log_batch(run.info.run_id, metrics=metrics)
-            self._write_note(experiment, note_of(claim, scale, experiment, verdicts))
-            for file in files:
-                self.client.log_artifact(run.info.run_id, str(file))
-            self.client.set_terminated(run.info.run_id, "FINISHED")
-            if directions:
-                self._tag_directions(experiment, directions)
-
-    def _write_note(self, experiment: str, note: str) -> None:
+    def write_note(self, experiment: str, note: str) -> None:
         """Set the experiment's description, unless a user has written another one."""
         tags = self.client.get_experiment(experiment).tags
-        if tags.get(NOTE, "") == tags.get(OWN_NOTE, "") != note:
+        old = tags.get(NOTE, "")
+        is_ours = _digest(old) == tags[NOTE_DIGEST] if NOTE_DIGEST in tags else old == tags.get(OLD_NOTE, "")
+        if is_ours and old != note:
             self.client.set_experiment_tag(experiment, NOTE, note)
-            self.client.set_experiment_tag(experiment, OWN_NOTE, note)
-
-    def _tag_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
-        for run in self._finished([experiment]):
-            direction = directions.get(run.data.tags["study.base"])  # compared here, because a filter cannot quote every name
-            if direction and run.data.tags.get("study.verdict") != direction:
-                self.client.set_tag(run.info.run_id, "study.verdict", direction)
+            self.client.set_experiment_tag(experiment, NOTE_DIGEST, _digest(note))
+            if OLD_NOTE in tags:
+                self.client.delete_experiment_tag(experiment, OLD_NOTE)
 
     def results(self, skip: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Yield every recorded result. `skip` is called with a message for each run whose result is
-        gone or damaged."""
+        """Yield every recorded result, except those made from the tables. `skip` is called with a message for each run whose
+        result is gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         experiments = [one.experiment_id for one in self.experiments()]
         with tempfile.TemporaryDirectory() as folder:
-            for run in self._finished(experiments):
+            for run in self.finished(experiments):
+                if _is_from_tables(run):
+                    continue
                 there = None if _artifacts_of(run).startswith("file:") else folder  # a local file is read in place
                 try:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
@@ -275,7 +254,7 @@ class Store:
             if not (token := page.token):
                 return
 
-    def _finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
+    def finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
         """Yield every recorded run of these experiments."""
         token = None
         while experiments:
@@ -286,25 +265,25 @@ class Store:
             if not (token := page.token):
                 return
 
-    def _experiment(self, claim: str, scale: str) -> str:
+    def experiment(self, claim: str, scale: str) -> str:
         """Return the experiment of a claim at a scale. Create it if there is none."""
         from mlflow.exceptions import MlflowException
 
-        name = f"alexnet/{claim}/{scale}"
+        name, view = f"alexnet/{claim}/{scale}", view_of(claim)
         if found := self.client.get_experiment_by_name(name):
             if found.lifecycle_stage != "active":
                 self._restore(found.experiment_id, name)
-            if found.tags.get(SHARED) != VIEW_STATE:  # missing, or from an earlier version
-                self.client.set_experiment_tag(found.experiment_id, SHARED, VIEW_STATE)
+            if found.tags.get(SHARED) != view:  # missing, or from an earlier version
+                self.client.set_experiment_tag(found.experiment_id, SHARED, view)
             return found.experiment_id
         served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
         # Beside the file of an SQLite store; in the working folder for any other store without a server.
         beside = Path(self.uri.partition("sqlite:///")[2]).parent
         where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
-        tags = {**TRAINING, SHARED: VIEW_STATE}
+        tags = {**TRAINING, SHARED: view}
         try:
             made = self.client.create_experiment(name, artifact_location=where, tags=tags)
-            self._write_note(made, note_of(claim, scale, made))  # the note contains the experiment's number
+            self.write_note(made, note_of(claim, scale, made))  # the note contains the experiment's number
             return made
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another machine has just created it
@@ -321,13 +300,13 @@ class Store:
         with contextlib.suppress(MlflowException):  # another process has just restored it
             self.client.restore_experiment(experiment)
             _say(f"MLflow: the experiment {name} was deleted; it was restored with its runs")
-        runs = sorted(self._finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
+        runs = sorted(self.finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
         newest = {(run.data.tags["study.key"], run.data.tags["study.machine"]): run.info.run_id for run in runs}
         for run in runs:
             if run.info.run_id not in newest.values():
                 self.client.delete_run(run.info.run_id)
 
-    def _only(self, experiment: str, filter_string: str, new: Mapping) -> "Run":
+    def only(self, experiment: str, filter_string: str, new: Mapping) -> "Run":
         """Return the one run that the filter finds. Create it from `new` if there is none.
 
         MLflow cannot create a run "unless it exists". So writers on several machines, or a request that is sent again to a
@@ -341,12 +320,15 @@ class Store:
                 self.client.delete_run(extra.info.run_id)
         return found[0]
 
-    def _attach(self, run: "Run", files: Mapping[str, bytes]) -> None:
+    def attach(self, run: "Run", files: Mapping[str, bytes]) -> None:
+        """Write artifacts of a run, given as contents by path."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
-                (Path(folder) / name).write_bytes(content)
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
             get_artifact_repository(_artifacts_of(run), self.uri).log_artifacts(folder)  # the client would look it up again
 
 
@@ -363,9 +345,8 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _in_a_name(text: str) -> str:
-    """Return `text` with only the characters that MLflow allows in the name of a tag or a metric."""
-    return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _artifacts_of(run: "Run") -> str:
@@ -375,13 +356,21 @@ def _artifacts_of(run: "Run") -> str:
     return uri
 
 
-def _written(run: "Run") -> tuple[str, str, int]:
-    """Return the outcome of a recorded run, the digest of its weights ("" if none was recorded) and when it ended."""
-    return run.data.tags.get("study.outcome", ""), run.data.tags.get("study.weights", ""), run.info.end_time or 0
+def _is_from_tables(run: "Run") -> bool:
+    return run.data.tags.get(SOURCE) == FROM_TABLES[SOURCE]
 
 
-def _is_newer(result: RunResult, written: tuple[str, str, int]) -> bool:
-    """Return whether a result differs from the written one and ended later."""
-    outcome, weights, ended_ms = written
-    other = outcome != result.outcome or weights not in ("", result.weights_sha256)
-    return other and result.ended_ms > ended_ms
+def _written(run: "Run") -> tuple[str, str, int, bool]:
+    """Return the outcome of a recorded run, the digest of its weights ("" if none was recorded), when it ended, and whether it
+    was made from the tables."""
+    tags = run.data.tags
+    return tags.get("study.outcome", ""), tags.get("study.weights", ""), run.info.end_time or 0, _is_from_tables(run)
+
+
+def _is_newer(result: RunResult, from_tables: bool, written: tuple[str, str, int, bool]) -> bool:
+    """Return whether a result takes the place of the written one: it differs and ended later, or it is the whole result of what
+    was made from the tables."""
+    outcome, weights, ended_ms, was_from_tables = written
+    if (outcome, weights) in ((result.outcome, result.weights_sha256), (result.outcome, "")):
+        return was_from_tables and not from_tables
+    return result.ended_ms > ended_ms

@@ -5,16 +5,18 @@ so that the UI's table and parallel coordinates show the differences."""
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from alexnet.recipe import from_dict, settings, sizes_of
-from alexnet.recipe.sizes import parameters_of
+from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
-from study.record.mlflow_view import address_of
+from study.questions.measures import Run
+from study.record.mlflow_view import address_of, view_state
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
 
@@ -23,11 +25,19 @@ if TYPE_CHECKING:
 
 NOTE = "mlflow.note.content"
 """The tag of an experiment that the UI shows as its description."""
+MOST_CHARACTERS = 5000
+"""Of a description, which any version of MLflow and any database takes."""
+VERDICTS = "verdicts.txt"
+"""The file of a summary run with the verdicts as text."""
 ASKED_FIRST = (
     "optim.learning_rate", "optim.batch_size", "optim.epochs", "optim.momentum", "optim.weight_decay", "model.activation",
     "model.image_size", "model.width", "model.columns", "model.init", "data.name", "data.inputs", "data.train_images",
 )  # fmt: skip
 """Settings that are parameters of every run."""
+ALL_IF_ZERO = ("data.train_images", "data.crop_offsets", "data.colour_noise_epochs")
+"""Settings in which 0 stands for all."""
+MEASURED = {"time": "epochs_to_target", "level": "measured_percent", "ensemble": "measured_percent", "gain": "measured_points"}
+"""By the kind of a claim's measure, the name of the metric with the number of a run that the claim compares."""
 
 
 # ---- A run -----------------------------------------------------------------------------------------------------------
@@ -45,6 +55,7 @@ def run_params(result: RunResult) -> dict[str, str]:
     names = {*ASKED_FIRST, *_fields_that_arms_change(result.asked.claim)}
     known = {name: value for name, value in values.items() if name in names} if _claim(result.asked.claim) else values
     own = {"arm": result.asked.arm, "base": result.asked.base, "seed": result.seed}
+    known |= {name: "all" for name in ALL_IF_ZERO if known.get(name) == 0}
     return {name: str(value)[:6000] for name, value in {**own, **known}.items()}
 
 
@@ -80,18 +91,6 @@ def dataset_of(result: RunResult) -> "DatasetInput":
     return DatasetInput(dataset=data, tags=[InputTag("mlflow.data.context", "training")])
 
 
-def network_text(result: RunResult) -> str:
-    """Return the network's layers as a text table: the outputs, map size and number of parameters of each layer."""
-    model = from_dict(result.recipe).model
-    lines = [f"{'layer':<6}{'kind':<13}{'outputs':>8}{'map size':>10}{'parameters':>14}"]
-    total = 0
-    for number, (layer, size) in enumerate(zip(model.layers, sizes_of(model), strict=True), 1):
-        count = parameters_of(layer, size)
-        total += count
-        lines.append(f"{number:<6}{layer.kind:<13}{size.outputs:>8}{size.map_size:>10}{count:>14,}")
-    return "\n".join([*lines, f"{'total':<37}{total:>14,}", ""])
-
-
 def run_tags(result: RunResult) -> dict[str, str]:
     """Return the tags by which the MLflow UI can group and filter runs."""
     return {
@@ -125,6 +124,28 @@ def run_metrics(result: RunResult) -> "Iterator[Metric]":
         value = getattr(result, name)
         if value is not None and getattr(last, name, None) is None:  # otherwise the last point has it already
             yield Metric(name, value, result.ended_ms, last.step)
+    if (value := _measured(result)) is not None:
+        yield Metric(measured_of(result.asked.claim), value, result.ended_ms, last.step)
+
+
+def measured_of(claim: str) -> str:
+    """Return the name of the metric with the number of a run that a claim compares. Empty if it is read from weights."""
+    found = _claim(claim)
+    return MEASURED.get(found.measure.kind, "") if found and _is_without_weights(found) else ""
+
+
+def _is_without_weights(claim: Claim) -> bool:
+    """Return whether the number of a single run does not depend on facts that are read from its weights."""
+    return not claim.measure.stored_as or claim.measure.runs_together > 1
+
+
+def _measured(result: RunResult) -> float | None:
+    """Return the number of a run that its claim compares; None if there is none, or if it is read from weights."""
+    if not measured_of(result.asked.claim) or not (claim := _claim(result.asked.claim)):
+        return None
+    errors = {name: getattr(result, name) for name in TEST_COLUMNS}
+    value = claim.measure.value(Run(outcome=result.outcome, **errors), result.points)
+    return None if value is None else round(value, 6)  # 38.8, not 38.800000000000004
 
 
 def plain(text: str) -> str:
@@ -135,21 +156,66 @@ def plain(text: str) -> str:
 # ---- An experiment ---------------------------------------------------------------------------------------------------
 
 
-def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str] | None = None) -> str:
-    """Return the description of an experiment in Markdown: the claim's title, the verdict of each base, the command, and a link
-    to the runs by arm."""
+@dataclass(frozen=True, kw_only=True)
+class BaseSummary:
+    """The verdict of a claim on one base and one version of the images."""
+
+    label: str  # the base, and the version of the images where there are several
+    base: str
+    fingerprint: str
+    verdict: str  # in a few words, with all that the report says: "supported, size not judged (proxy); not confirmed"
+    in_brief: str  # in a line, with the number
+    in_sentences: str
+    as_text: str  # its arms and the verdict, for a terminal
+    numbers: Mapping[str, float]  # the effect and its interval, by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The verdicts of a claim at a scale, and its pictures."""
+
+    claim: str
+    scale: str
+    measured: str  # what the numbers of its runs are: "test error ten views, %"
+    bases: tuple[BaseSummary, ...]
+    pictures: tuple[Path, ...] = ()
+
+
+def view_of(claim: str) -> str:
+    """Return the view of an experiment's runs, as MLflow stores it."""
     found = _claim(claim)
-    title = f"**{_in_markdown(found.title)}**" if found else f"Runs of `{plain(claim)}`"
-    lines = [title]
+    groups = [(arm.label, base) for arm in found.arms for base in found.bases] if found else []
+    return view_state(measured_of(claim), groups)
+
+
+def note_of(claim: str, scale: str, experiment: str, summary: Summary | None = None) -> str:
+    """Return the description of an experiment in Markdown: a link to the runs by arm, the claim's
+    title, the verdict of each base, and the command. Only its first line is seen while it is folded."""
+    found = _claim(claim)
+    title = _in_markdown(found.title) if found else f"Runs of `{plain(claim)}`"
+    lines = [f"[Runs by arm]({address_of(experiment)}): **{title}**"]
     if found:
         lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
-    for base, text in (verdicts or {}).items():
-        judged = [line.strip() for line in text.splitlines() if line.strip().startswith("observed")]
-        lines.append(f"- {_in_markdown(base)}: {_in_markdown(judged[-1] if judged else text.splitlines()[-1].strip())}")
+    if summary:
+        lines += [f"- {_in_markdown(base.label)}: {_in_markdown(base.in_brief)}" for base in summary.bases]
+    if name := measured_of(claim):
+        what = f"the number of a run that the claim compares{f' ({summary.measured})' if summary else ''}"
+        never = " A run that did not arrive has none." if name == MEASURED["time"] else ""
+        lines.append(f"`{name}` is {what}.{never} Other errors are shares of images: 0.41 is 41%.")
     if found:
         lines.append(f"Run it again: `{found.command_for(claim, scale=scale)}`")
-    lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")
-    return "\n\n".join(lines)[:5000]
+    return "\n\n".join(lines)[:MOST_CHARACTERS]
+
+
+def summary_note(summary: Summary) -> str:
+    """Return the description of a summary run in Markdown: for each base the verdict in sentences."""
+    lines = [f"**{_in_markdown(base.label)}**: {_in_markdown(base.in_sentences)}" for base in summary.bases]
+    return "\n\n".join([*lines, f"Arms and numbers are in {VERDICTS}, among the artifacts."])[:MOST_CHARACTERS]
+
+
+def in_a_name(text: str) -> str:
+    """Return `text` with only the characters that MLflow allows in the name of a tag or a metric."""
+    return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)[:250]
 
 
 def _in_markdown(text: str) -> str:
