@@ -2,12 +2,24 @@
 
 from study.counted import counted
 from study.judge.contrasts import Contrast
+from study.questions.claim import Claim
 from study.questions.designs import Design, EffectGroup, Term
+from study.questions.rules import Factorial
 from study.report.phrases import NO_INTERVAL
 
 FEW = 7
 """Up to this many aliases of an effect are listed; of more, only the number is given."""
 SIZES = {1: "part", 2: "pair", 3: "triple", 4: "quadruple"}
+
+
+def arm_name(claim: Claim, label: str) -> str:
+    """Return what an arm is called in pictures and tables: its label. In a factorial design labels name the parts that are off,
+    and a word in front says so: "without norm+overlap", "without all 8 parts"."""
+    rule = claim.rule
+    if not isinstance(rule, Factorial) or label == rule.control:
+        return label
+    parts = label.split("+")
+    return f"{rule.off} {label if len(parts) < len(rule.design.factors) else f'all {len(parts)} parts'}"
 
 
 def effect_name(group: EffectGroup, off: str = "without") -> str:

@@ -3,6 +3,7 @@
 Positions are numbers here. The template turns them into SVG, so that a reader can see, point at and hear each run."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,14 +14,17 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.intervals import Share
 from study.report import phrases
-from study.report.figures.style import LINES, PALETTE, look_of
+from study.report.designs import arm_name
+from study.report.figures.style import LINES, PALETTE, look_of, width_in_points
 from study.report.overview import on_paper_line, standing
 from study.report.referee import training_command
 
 WIDTH, LEFT, RIGHT = 480, 132, 14
-"""Of a picture, in its own units, which are about pixels on a phone."""
+"""Of a picture, in its own units, which are about pixels on a phone. A picture of runs with longer names is wider by as much as
+its names need."""
 ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
-LABEL_CHARACTERS = 21
+LETTERS, LINE, NAME = 11, 12, 190
+"""Size of the letters (as in page.css), distance of two lines of a name, and how wide a line may be before it is broken."""
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
 CURVES_LEFT = 54
 """Where the axis of epochs begins. Left of it are the numbers and the rotated label of the other axis."""
@@ -34,16 +38,25 @@ def points_of(finding: Finding) -> dict[str, Any]:
     budgets = [float(arm.budget_epochs) for arm in finding.arms if arm.censored and finding.claim.measure.kind == "time"]
     means = [phrases.mean_of(arm, finding.claim) for arm in finding.arms]
     ends = [end for mean in means for end in mean if math.isfinite(end)]
-    ticks, place = _scale(_with_ends(known + budgets, ends), LEFT, WIDTH - RIGHT)
+    names = [_lines(arm_name(finding.claim, arm.label)) for arm in finding.arms]
+    widest = max(width_in_points(line, LETTERS) for name in names for line in name)
+    left = max(LEFT, math.ceil(widest) + 10)
+    right = left + WIDTH - LEFT - RIGHT
+    tall = max(ARM, LINE * max(map(len, names)) + 6)
+    ticks, place = _scale(_with_ends(known + budgets, ends), left, right)
     shown = (ticks[0], ticks[-1])
     arms = []
-    for row, (arm, mean) in enumerate(zip(finding.arms, means, strict=True)):
+    for row, (arm, name, mean) in enumerate(zip(finding.arms, names, means, strict=True)):
         text = f"mean with 95% interval: {phrases.mean_words(arm, finding.claim)}"
-        arms.append({**_arm(finding, arm, row, place), "mean": _mean(mean, text, shown, place)})
+        y = tall * row + tall // 2 - 2
+        lines = [{"y": _round(y + 4 + LINE * (at - (len(name) - 1) / 2)), "text": line} for at, line in enumerate(name)]
+        arms.append({**_arm(finding, arm, y, place, right), "name": lines, "mean": _mean(mean, text, shown, place)})
     return {
-        "width": WIDTH,
-        "height": ARM * len(finding.arms) + AXIS,
-        "bottom": ARM * len(finding.arms) + 4,
+        "width": right + RIGHT,
+        "left": left,
+        "right": right,
+        "height": tall * len(finding.arms) + AXIS,
+        "bottom": tall * len(finding.arms) + 4,
         "label": phrases.measured(finding.claim.measure),
         "ticks": [{"x": _round(place(tick)), "text": f"{tick:g}"} for tick in ticks],
         "arms": arms,
@@ -51,24 +64,23 @@ def points_of(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any]:
-    y, points = ARM * row + 13, []
-    several = len(arm.by_machine) > 1
+def _arm(finding: Finding, arm: ArmEvidence, y: int, place: Any, right: int) -> dict[str, Any]:
+    points, several = [], len(arm.by_machine) > 1
+    called = arm_name(finding.claim, arm.label)
     spread = np.linspace(-5, 5, len(arm.runs)) if len(arm.runs) > 1 else [0.0]
     for run, apart in zip(arm.runs, spread, strict=True):
         there = run.value is not None
         words = phrases.value_words(arm, run.value, finding.claim) + ("" if there else f" ({run.outcome})")
         machine = f", {run.machine}" if several else ""
         points.append({
-            "x": _round(place(run.value)) if there else WIDTH - RIGHT,
+            "x": _round(place(run.value)) if there else right,
             "y": _round(y + apart),
             "seed": run.seed,
             "there": there,
-            "text": f"{arm.label}, seed {run.seed}{machine}: {words}; run {run.key}",
+            "text": f"{called}, seed {run.seed}{machine}: {words}; run {run.key}",
         })  # fmt: skip
     return {
         "label": arm.label,
-        "short": _short(arm.label),
         "y": y,
         **_look(finding, arm),
         "train": training_command(finding, arm),
@@ -179,5 +191,11 @@ def _round(value: float) -> float:
     return float(f"{value:.1f}") if value % 1 else int(value)
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LABEL_CHARACTERS else f"{label[: LABEL_CHARACTERS - 1]}…"
+def _lines(name: str) -> list[str]:
+    """Break a name that is too wide after its "+", "-", "_" and spaces. A part that is too wide by itself stays whole."""
+    lines = [""]
+    for piece in re.findall(r"[^-+_ ]*[-+_ ]?", name):
+        if lines[-1] and width_in_points(lines[-1] + piece, LETTERS) > NAME:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines]

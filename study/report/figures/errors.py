@@ -15,6 +15,7 @@ from study.judge.arms import ArmEvidence, Block
 from study.judge.family import Finding, case_of
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
+from study.report.designs import arm_name
 from study.report.figures.style import (
     INK,
     PALETTE,
@@ -109,7 +110,7 @@ def effects_below(finding: Finding) -> list[Row]:
     for arm in finding.arms:
         effect = finding.effects.get(arm.label)
         judged = verdict.effect if is_arm and arm.label == verdict.treated else None
-        rows += _both_ways(_called(finding, arm), judged, effect, is_judged, color_of(finding.claim, arm.label))
+        rows += _both_ways(arm_name(finding.claim, arm.label), judged, effect, is_judged, color_of(finding.claim, arm.label))
     return rows
 
 
@@ -152,7 +153,7 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
     without = [len(arm.runs) - len(arm.results) for arm in arms]
     counts = [f"n={len(arm.results)}{f', {gone} without' if gone else ''}" for arm, gone in zip(arms, without, strict=True)]
-    names = [f"{_called(finding, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
+    names = [f"{arm_name(finding.claim, arm.label)} ({count})" for arm, count in zip(arms, counts, strict=True)]
     if (averaged := _averaged(finding)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
         names.append(f"those {finding.claim.measure.runs_together} averaged")
@@ -214,12 +215,3 @@ def _draw_effects(axis: Axes, finding: Finding) -> None:
     against += ", or as written" * isinstance(finding.claim.rule, Interaction)
     axis.set_xlabel(f"{finding.claim.measure.unit}{against}, with 95% interval")
     axis.grid(axis="x", color="0.9")
-
-
-def _called(finding: Finding, arm: ArmEvidence) -> str:
-    """Return an arm's label; in a factorial design, where labels name the parts that are off, with a word that says so."""
-    rule = finding.claim.rule
-    if not isinstance(rule, Factorial) or arm.label == rule.control:
-        return arm.label
-    parts = arm.label.split("+")
-    return f"{rule.off} {arm.label if len(parts) < len(rule.design.factors) else f'all {len(parts)} parts'}"

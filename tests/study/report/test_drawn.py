@@ -1,6 +1,7 @@
 """study/report/drawn.py: what the web page draws itself, of runs made up here."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,9 @@ from scipy import stats
 from study.judge.intervals import Difference
 from study.plan.claim_files import all_claims
 from study.report import drawn
-from study.report.drawn import BAR_WIDTH, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
-from study.report.figures.style import PALETTE
+from study.report.designs import arm_name
+from study.report.drawn import BAR_WIDTH, LEFT, LETTERS, LINE, RIGHT, WIDTH, curves_of, interval_of, points_of
+from study.report.figures.style import PALETTE, width_in_points
 
 CLAIMS = all_claims()
 TIMES = CLAIMS["dropout_slower"]
@@ -111,3 +113,29 @@ def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of
     looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
     assert len(set(looks)) == len(arms) > len(PALETTE) and len({dashes for _, dashes in looks[:4]}) == 4
     assert looks == [(name["colour"], name["dashes"]) for name in picture["names"]]
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if len(claim.arms) > 4])
+def test_names_of_arms_are_whole_no_two_alike_and_fit_beside_the_points(name):
+    claim = CLAIMS[name]
+    base = claim.default_bases[0]
+    arms = [arm_of(arm.label, [40.0, 41.0], recipe=claim.recipe(base, arm.label), tuned={}) for arm in claim.arms]
+    picture = points_of(SimpleNamespace(claim=claim, claim_name=name, base=base, arms=arms))
+    names = ["".join(line["text"] for line in arm["name"]) for arm in picture["arms"]]
+    assert names == [arm_name(claim, arm.label) for arm in arms] and len(set(names)) == len(arms)
+    widths = [width_in_points(line["text"], LETTERS) for arm in picture["arms"] for line in arm["name"]]
+    assert max(widths) < picture["left"] - 6
+    tops = [line["y"] for arm in picture["arms"] for line in arm["name"]]
+    assert tops == sorted(tops) and min(np.diff(tops)) >= LINE
+
+
+def test_a_name_that_cannot_be_broken_widens_the_picture_and_not_the_room_of_the_points():
+    def with_label(label: str) -> dict:
+        arms = tuple(replace(arm, label=label) if arm.label == "none" else arm for arm in NORM.arms)
+        rule = replace(NORM.rule, treated=label)
+        claim = replace(NORM, arms=arms, rule=rule, default_arms=())
+        return shown(claim, arm_of(label, [40.0], recipe=claim.recipe("ALEXNET_32", label)))
+
+    short, long = map(with_label, ("x" * 5, "x" * 60))
+    assert short["left"] == LEFT and long["left"] > 300
+    assert long["right"] - long["left"] == short["right"] - short["left"]
