@@ -347,11 +347,12 @@ def runs_words(finding: Finding) -> str:
 
 def judged_words(finding: Finding) -> str:
     """Return "judged with n=3+5 of the runs shown" where a picture shows more runs of an arm than the verdict uses, "judged"
-    where it shows the same, and "not judged yet" where no look was taken."""
+    where it shows the same (a run without a value is shown only of a time), and "not judged yet" where no look was taken."""
     if finding.verdict.direction == "incomplete":
         return "not judged yet"
     labels = finding.verdict.treated, finding.claim.rule.control
-    shown = {arm.label: len(arm.runs) for arm in finding.arms}
+    is_time = finding.claim.measure.kind == "time"
+    shown = {arm.label: len(arm.runs if is_time else arm.known) for arm in finding.arms}
     if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(finding), strict=True)):
         return "judged"
     return f"judged with {runs_words(finding)} of the runs shown"

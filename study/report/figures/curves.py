@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.questions.measures import TimeTo
-from study.report.figures.style import head, look_of
+from study.report.figures.style import head, look_of, machines_of
 
 MOST_COLOURED = 5
 """Up to this many arms have colours; with more, only the compared arms do and the others are grey."""
@@ -63,7 +63,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
         ends.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handlelength=3.4)
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, details=(how, ENDS))
+    head(figure, found, found[0].claim.title, machines_of(found, lambda run: run.curve), details=(how, ENDS))
     return figure
 
 

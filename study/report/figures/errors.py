@@ -53,8 +53,8 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
         if most:
             _draw_effects(column[1], one)
     seaborn.despine(figure)
-    runs_legend(figure, found, judged)
-    head(figure, found, found[0].claim.title, details=[HOW])
+    runs_legend(figure, found, judged, machines)
+    head(figure, found, found[0].claim.title, machines, details=[HOW])
     return figure
 
 

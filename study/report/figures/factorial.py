@@ -13,7 +13,7 @@ from study.judge.family import Finding
 from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
 from study.report.designs import SIZES, alias_counts, design_name, effect_name
-from study.report.figures.style import MARKS, PALETTE, head, panels
+from study.report.figures.style import MARKS, PALETTE, head, machines_judged, panels
 
 TERMS_A_LINE = 2
 """Number of pairs of a group in one line of its label."""
@@ -49,7 +49,7 @@ def effects_and_interactions(found: Sequence[Finding]) -> Figure:
         )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, judged=True, details=_key(rule, found[0]))
+    head(figure, found, found[0].claim.title, machines_judged(found), details=_key(rule, found[0]))
     return figure
 
 

@@ -34,7 +34,7 @@ from study.report.figures.sheet import (
     text_part,
     wrapped,
 )
-from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, sides
+from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, machines_of, sides
 from study.report.overview import standing
 from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
@@ -129,7 +129,7 @@ def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> lis
     }
     return [
         text_part(["What each part is worth, in each regime"], inches, 12, weight="bold", color=INK),
-        text_part([*drawn_from(found)[:1], SIDES, N_MEANS], inches, color=SOFT),
+        text_part([*drawn_from(found, machines_of(found))[:1], SIDES, N_MEANS], inches, color=SOFT),
         legend_part(regimes, inches, most_columns=1),
         legend_part(_meanings(found), inches),
     ]

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import wrap
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.files import write_atomically
-from study.judge.arms import ArmEvidence, Block
+from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.family import Finding, machine_words
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
@@ -94,10 +94,11 @@ def rows_and_columns(count: int) -> tuple[int, int]:
     return math.ceil(count / columns), columns
 
 
-def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
-    """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines."""
+def head(figure: Figure, found: Sequence[Finding], text: str, machines: Sequence[str], details: Sequence[str] = ()) -> None:
+    """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines whose runs are in
+    it."""
     inches = figure.get_figwidth()
-    small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
+    small = [part for line in [*details, *drawn_from(found, machines)] for part in _broken(line, inches, SMALL_POINTS)]
     blank = [Line2D([], [], linestyle="")] * len(small)
     # A legend, as only a legend can have two font sizes and get room from the layout.
     legend = figure.legend(
@@ -108,12 +109,29 @@ def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = Fal
     legend.set_alignment("left")
 
 
-def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
-    """Return lines that name the images and machines of all runs of these findings, or only of the judged ones."""
+def drawn_from(found: Sequence[Finding], machines: Sequence[str]) -> list[str]:
+    """Return lines that name the images of these findings and the machines whose runs are drawn."""
     places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
-    machines = [name for finding in found for name in (finding.verdict.look.machines if judged else ()) or finding.machines]
     about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
+
+
+def machines_of(found: Sequence[Finding], is_drawn: Callable[[ArmRun], object] | None = None) -> list[str]:
+    """Return the machines of the runs that are drawn, in the order in which they began. `is_drawn`: whether a run is; without
+    it, those with a value and, of a claim about a time, all."""
+    with_a_run = {
+        run.machine
+        for finding in found
+        for arm in finding.arms
+        for run in arm.runs
+        if (is_drawn(run) if is_drawn else run.value is not None or finding.claim.measure.kind == "time")
+    }
+    return list(dict.fromkeys(name for finding in found for name in finding.machines if name in with_a_run))
+
+
+def machines_judged(found: Sequence[Finding]) -> list[str]:
+    """Return the machines of the runs that the verdicts rest on; of a finding that is not judged yet, of all with a value."""
+    return [name for finding in found for name in finding.verdict.look.machines or machines_of([finding])]
 
 
 TITLE_POINTS, PANEL_POINTS, SMALL_POINTS = 10, 9, 7.5
@@ -169,14 +187,9 @@ MOST_LEVELS, STEP = 5, 2
 """Points of a row are at MOST_LEVELS heights; consecutive runs are STEP levels apart."""
 
 
-def machines_of(found: Sequence[Finding]) -> list[str]:
-    return list(dict.fromkeys(machine for finding in found for machine in finding.machines))
-
-
-def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged]) -> None:
-    """Explain below the picture the shapes, if there are several machines, and filled and hollow points, if some are hollow.
+def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged], machines: Sequence[str]) -> None:
+    """Explain below the picture the shapes, if there are several `machines`, and filled and hollow points, if some are hollow.
     `judged`: of each finding."""
-    machines = machines_of(found)
     shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
     fills = [_point("o", "none", "hollow: not judged yet")]
     if any(judged):

@@ -32,8 +32,8 @@ def time_to_target(found: Sequence[Finding]) -> Figure:
     assert first is not None, "a claim has a base"
     first.set_xlim(0, _end(found))
     seaborn.despine(figure)
-    runs_legend(figure, found, judged)
-    head(figure, found, f"{found[0].claim.title}: when every run arrived")
+    runs_legend(figure, found, judged, machines)
+    head(figure, found, f"{found[0].claim.title}: when every run arrived", machines)
     return figure
 
 

@@ -16,7 +16,7 @@ from study.judge.family import Finding
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
 from study.report.figures.factorial import draw_effect, draw_zero
-from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
+from study.report.figures.style import MARKS, PALETTE, drawn_from, machines_judged, panels, title
 from study.report.phrases import NO_INTERVAL
 
 LANE_INCHES, GAP_INCHES = 0.2, 0.12
@@ -73,7 +73,10 @@ def effects_side_by_side(found: Sequence[Finding]) -> Figure:
     figure.legend(
         handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
     )  # fmt: skip
-    title(figure, ["What each part is worth on average over the others, in each regime", *drawn_from(found, judged=True)[:1]])
+    title(
+        figure,
+        ["What each part is worth on average over the others, in each regime", *drawn_from(found, machines_judged(found))[:1]],
+    )
     return figure
 
 

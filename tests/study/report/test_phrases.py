@@ -85,7 +85,7 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 )
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
-    arms = [SimpleNamespace(label=label, runs=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
+    arms = [arm_of(label, [40.0] * count) for label, count in zip(("none", "2012"), shown, strict=True)]
     verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, look=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
