@@ -9,6 +9,7 @@ from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
+from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
@@ -161,7 +162,12 @@ def _base(finding: Finding) -> dict[str, Any]:
         "diff": diff or f"as {finding.claim.default_bases[0]}",
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
         "runs": [
-            {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(finding, arm)}
+            {
+                "label": designs.arm_name(finding.claim, arm.label, is_whole=True),
+                "runs": _runs(arm),
+                "seeds": _seeds(arm),
+                "train": referee.training_command(finding, arm),
+            }
             for arm in finding.arms
         ],
         "points": points_of(finding),
@@ -182,7 +188,8 @@ def _design(finding: Finding) -> dict[str, Any]:
         }
         for group in finding.claim.rule.design.groups
     ]
-    return {"design": designs.design_words(finding.claim.rule.design), "contrasts": table(rows)}
+    words = designs.design_words(finding.claim.rule.design), designs.how_off(finding.claim, all_claims())
+    return {"design": " ".join(filter(None, words)), "contrasts": table(rows)}
 
 
 def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
@@ -192,7 +199,7 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     edge = " (at the end of the values tried)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
-        "arm": arm.label,
+        "arm": designs.arm_name(finding.claim, arm.label, is_whole=True),
         "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
         "spread of initial logits, times the first arm's": NOTHING
         if arm.initial_logits is None

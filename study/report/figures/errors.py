@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from study.judge import intervals
 from study.judge.arms import ArmEvidence, Block
 from study.judge.family import Finding, case_of
+from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
-from study.report.designs import arm_name
+from study.report.designs import arm_name, how_off
 from study.report.figures.style import (
     INK,
     PALETTE,
@@ -54,7 +55,7 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
             _draw_effects(column[1], one)
     seaborn.despine(figure)
     runs_legend(figure, found, judged, machines)
-    head(figure, found, found[0].claim.title, machines, details=[HOW])
+    head(figure, found, found[0].claim.title, machines, details=[HOW, how_off(found[0].claim, all_claims())])
     return figure
 
 

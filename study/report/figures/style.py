@@ -96,7 +96,7 @@ def rows_and_columns(count: int) -> tuple[int, int]:
 
 def head(figure: Figure, found: Sequence[Finding], text: str, machines: Sequence[str], details: Sequence[str] = ()) -> None:
     """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines whose runs are in
-    it."""
+    it. Empty `details` are left out."""
     inches = figure.get_figwidth()
     small = [part for line in [*details, *drawn_from(found, machines)] for part in _broken(line, inches, SMALL_POINTS)]
     blank = [Line2D([], [], linestyle="")] * len(small)
@@ -139,12 +139,6 @@ PANEL_SHARE = 0.75
 """Share of a panel's width for its title, which is centred over the axes; the names on the left move these to the right."""
 MARGIN = 0.2
 """Inches left free beside a title."""
-
-
-def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
-    """Write the title of a figure, with lines broken where they are too long. `options`: of the text, such as y."""
-    inches = figure.get_figwidth()
-    figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS, **options)
 
 
 def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:

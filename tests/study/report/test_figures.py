@@ -29,7 +29,7 @@ from study.report.figures.curves import GREY, training_curves
 from study.report.figures.draw import draw, drawn_of, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
-from study.report.figures.style import panels, style, title
+from study.report.figures.style import head, panels, style
 from study.report.pages import write_report
 
 IMPORT = """
@@ -186,16 +186,21 @@ def test_arrays_that_figure_4_cannot_be_drawn_from_are_refused_by_their_file(tmp
         read_arrays(path)
 
 
+ABOUT = [scale.about for scale in SCALES.values()]
+
+
 @pytest.mark.parametrize("width", [3, 5.5, 9])
 def test_a_long_title_stays_within_its_figure(width):
     with style():
         figure, _ = panels(1, 1, (width, 8))
         FigureCanvasAgg(figure)
-        title(figure, ["short", *(scale.about for scale in SCALES.values())])
+        head(figure, [], f"short, {' '.join(ABOUT)}", [], details=["", *ABOUT])
         figure.canvas.draw()
-        (drawn,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
-        extent = drawn.get_window_extent()
-        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width and "overfits them" in drawn.get_text()
+        (title,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
+        drawn = [text for text in (title, *figure.legends[0].get_texts()) if text.get_text()]
+        for extent in (text.get_window_extent() for text in drawn):
+            assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
+        assert "overfits" in title.get_text() and len(drawn) > len(ABOUT)
 
 
 def test_names_of_machines_become_parts_of_file_names():
