@@ -301,6 +301,25 @@ def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
     assert labels[0] == "2012 (n=2, 1 without)"
 
 
+def test_an_arrow_of_runs_that_never_arrived_is_filled_where_the_verdict_rests_on_them():
+    """Of the first look are five runs of dropout and three without; the sixth of dropout came later."""
+    one = found("dropout_slower", [None] * 3, control=[None] * 6)
+    arrows = time_to_target([one]).axes[1]
+    rows = {label.get_text(): at for at, label in enumerate(arrows.get_yticklabels())}
+    drawn = {
+        name: [line.get_markerfacecolor() != "none" for line in marks(arrows, ">") if round(line.get_ydata()[0]) == at]
+        for name, at in rows.items()
+    }
+    assert drawn["none"] == [True] and drawn["dropout"] == [True, False]
+    assert [text.get_text() for text in arrows.texts if round(text.xy[1]) == rows["dropout"]] == ["5 never", "1 never"]
+
+
+def test_of_curves_that_run_together_the_broken_and_thinner_one_is_on_top():
+    shares = time_to_target([found("dropout_slower", [None] * 3, control=[None] * 6)]).axes[0].lines
+    solid, dashed = (next(line for line in shares if line.get_linestyle() == style) for style in ("-", "--"))
+    assert solid.get_zorder() < dashed.get_zorder() and solid.get_linewidth() > dashed.get_linewidth()
+
+
 @pytest.mark.parametrize(("last", "never", "end"), [(8.0, False, 9.2), (8.0, True, 40.0)])
 def test_the_axis_of_times_ends_soon_after_the_last_run_if_all_arrived(last, never, end):
     one = found("dropout_slower", [5.0, 6.0, None if never else last])
