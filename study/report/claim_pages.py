@@ -205,7 +205,7 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
-        "without a result": phrases.without_a_result(arm),
+        "without a result": phrases.without_a_result(arm, finding.claim),
         ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),

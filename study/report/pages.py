@@ -18,6 +18,7 @@ from study.counted import counted
 from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.plan.claim_files import all_claims
+from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import linkable, read_arrays
 from study.report import phrases
@@ -86,9 +87,9 @@ def _captions(found: Sequence[Finding], drawn: Sequence[Path]) -> list[dict[str,
     and what its margin means."""
     captions = []
     for name, own in at_several_scales(found).items():
-        path, claim = f"{linkable(name)}-{TOGETHER}", own[0].claim
-        if path in [each.name for each in drawn]:
-            shows = f"{SHOWS[TOGETHER]}, from {combinations(claim.rule.design)} ({name})"
+        path, claim, rule = f"{linkable(name)}-{TOGETHER}", own[0].claim, own[0].claim.rule
+        if isinstance(rule, Factorial) and path in [each.name for each in drawn]:
+            shows = f"{SHOWS[TOGETHER]}, from {combinations(rule.design)} ({name})"
             captions.append({"path": f"figures/{path}", "shows": shows, "margin": margin_words(claim, all_claims())})
     return captions
 

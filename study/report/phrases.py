@@ -9,7 +9,7 @@ from functools import singledispatch
 
 from alexnet.errors import Refused
 from study.counted import counted
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.decision import Failures
 from study.judge.family import Finding
 from study.judge.images import FEW_SEEDS
@@ -374,11 +374,21 @@ def _ended(arm: ArmEvidence | None) -> str:
     return "diverged" if diverged and not idle else "did not learn" if idle and not diverged else "diverged or did not learn"
 
 
-def without_a_result(arm: ArmEvidence) -> str:
-    """Return text such as "none", "2 of 5 diverged" or "1 of 5 diverged, 3 did not learn"."""
-    counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
+NOT_MEASURED = "not measured"
+
+
+def without_a_result(arm: ArmEvidence, claim: Claim) -> str:
+    """Return text such as "none", "2 of 5 diverged" or "1 of 5 diverged, 3 not measured"."""
+    diverged, idle = no_results(arm)
+    counts = (diverged, "diverged"), (idle, "did not learn"), (len(not_measured(arm, claim)), NOT_MEASURED)
     (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
     return ", ".join([f"{first} of {len(arm.runs)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
+
+
+def not_measured(arm: ArmEvidence, claim: Claim) -> list[ArmRun]:
+    """Return the runs that learned something and have no value, as their weights were not kept, or were not asked yet. A time
+    is measured in every run: one that never arrived has its budget."""
+    return [run for run in arm.runs if run.value is None and not run.failed] if claim.measure.kind != "time" else []
 
 
 def no_results(arm: ArmEvidence) -> tuple[int, int]:

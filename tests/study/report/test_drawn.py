@@ -50,6 +50,27 @@ def test_an_interval_wider_than_the_points_is_drawn_whole():
     assert not (picture["is_cut"] or mean["is_cut_below"] or mean["is_cut_above"])
 
 
+def test_runs_without_a_value_are_beside_the_axis_and_the_caption_counts_them():
+    claim = CLAIMS["column_colour"]
+    picture = shown(claim, arm_of("2012", [1.0, None, 3.0, None], recipe=claim.recipe("ALEXNET_32", "2012"), tuned={}))
+    beside = [point for point in picture["arms"][0]["points"] if not point["there"]]
+    assert [point["x"] for point in beside] == [picture["gone"]] * 2 and picture["gone"] > picture["ticks"][-1]["x"] + 20
+    assert picture["gone"] < picture["width"] and all("not measured" in point["text"] for point in beside)
+    assert picture["hollow"] == "Hollow, beside the axis: a run that was not measured (2 of 4)"
+
+
+def test_a_run_that_never_arrived_is_at_its_last_epoch_and_the_caption_says_so():
+    picture = shown(TIMES, *with_recipes(TIMES, none=[8.0, 9.0], dropout=[10.0, None]))
+    late = picture["arms"][1]["points"][1]
+    assert values_of(picture, late["x"])[0] == pytest.approx(TIMES.recipe("ALEXNET_32", "dropout").optim.epochs, abs=0.3)
+    assert picture["gone"] is None and picture["hollow"].endswith("had not arrived by then (1 of 4)")
+
+
+def test_without_a_run_that_lacks_a_value_no_hollow_point_is_explained():
+    picture = shown(NORM, *with_recipes(NORM, **{"2012": CONTROL, "none": CONTROL}))
+    assert picture["hollow"] == "" and picture["gone"] is None
+
+
 def test_an_interval_far_beyond_the_points_ends_at_the_edge_and_is_marked_as_cut():
     two = [39.5, 40.5]  # by the t interval of two runs 6.4 points either way
     picture = shown(NORM, *with_recipes(NORM, **{"2012": CONTROL[1:], "none": two}))

@@ -163,12 +163,19 @@ def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
 )
 def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
     arm = arm_of("none", [40.0] * 5)
-    assert without_a_result(with_runs(arm, outcome=(*ends, *[run.outcome for run in arm.runs[len(ends) :]]))) == says
+    arm = with_runs(arm, outcome=(*ends, *[run.outcome for run in arm.runs[len(ends) :]]))
+    assert without_a_result(arm, CLAIMS["response_norm"]) == says
 
 
 def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
     arm = arm_of("none", [90.0] * 3, learned_nothing=(True, False, False))
-    assert without_a_result(arm) == "1 of 3 did not learn"
+    assert without_a_result(arm, CLAIMS["response_norm"]) == "1 of 3 did not learn"
+
+
+def test_a_run_that_learned_and_was_not_measured_counts_as_one_without_a_result_but_not_one_that_never_arrived():
+    arm = arm_of("2012", [1.0, None, None])
+    assert without_a_result(arm, CLAIMS["column_colour"]) == "2 of 3 not measured"
+    assert without_a_result(arm_of("none", [5.0, None]), CLAIMS["dropout_slower"]) == "none"
 
 
 def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone():
