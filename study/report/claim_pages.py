@@ -64,12 +64,13 @@ def anchor(finding: Finding) -> str:
 
 
 def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """Return the values by which a reader can filter findings."""
+    """Return the values by which a reader can filter findings. The machines are those that the column of machines shows."""
     return {
         "verdict": list(dict.fromkeys(map(standing, found))),
         "section": list(dict.fromkeys(map(section_words, found))),
+        "scale": list(dict.fromkeys(finding.scale for finding in found)),
         "data": list(dict.fromkeys(finding.data for finding in found)),
-        "machine": list(dict.fromkeys(machine for finding in found for machine in finding.machines)),
+        "machine": list(dict.fromkeys(name for finding in found for name in finding.verdict.look.machines or finding.machines)),
     }
 
 
@@ -110,6 +111,7 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
     return {
         **whole,
         "shown": shown,
+        "by_margin": BY_MARGIN,
         "findings": [
             {
                 "cells": {name: row[name] for name in shown},
@@ -124,6 +126,10 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
             for place, (one, row) in enumerate(zip(found, rows, strict=True))
         ],
     }
+
+
+BY_MARGIN = ("paper", "here [95%]")
+"""Columns that are sorted in multiples of the smallest effect that matters, as their units differ."""
 
 
 def _order(finding: Finding, place: int) -> dict[str, float | None]:
