@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
-from study.questions.measures import TimeTo
+from study.questions.measures import AtEnd, Measure, TimeTo, ViewsGain
 from study.report.figures.style import head, look_of, machines_of
 
 MOST_COLOURED = 5
@@ -25,11 +25,11 @@ GREY_DASHES: tuple[Any, ...] = (
 GREY_MARKS = ("^", "v", "P", "X", "<", ">", "p", "h", "*")
 WHILE = "Lines: {} every run thin, the mean thick, a band from the least to the highest."
 DRAWN = {
-    "running_error": ("training error, %", WHILE.format("training error while training,")),
-    "test_error": ("test error, %", WHILE.format("test error after each epoch, one view,")),
+    "running_error": ("training error, %", "training error while training,"),
+    "test_error": ("test error, %", "test error after each epoch, one view,"),
 }
-"""The errors that can be drawn against epochs: the name of their axis, and how the lines are to be read."""
-ENDS = "Right: test error of every run at the end, one view, on an axis of its own."
+"""The errors that can be drawn against epochs: the name of their axis, and when they are measured. All are top-1 errors."""
+ENDS = "Right: {} of every run at the end, one view, on an axis of its own."
 
 
 def training_curves(found: Sequence[Finding]) -> Figure:
@@ -38,7 +38,9 @@ def training_curves(found: Sequence[Finding]) -> Figure:
     learned."""
     most, measure = max(len(finding.arms) for finding in found), found[0].claim.measure
     of = "test_error" if isinstance(measure, TimeTo) and measure.of == "test_error" else "running_error"
-    name, how = DRAWN[of]
+    at_end, of_end = _at_end(measure)
+    top1 = "top-1 " * (at_end != "test_error")  # where the claim and the panel on the right are about top-5
+    name, when = (f"{top1}{words}" for words in DRAWN[of])
     figure = Figure(figsize=(1.6 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
     grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
     first: tuple[Axes, Axes] | tuple[None, None] = (None, None)
@@ -49,22 +51,34 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         looks = _looks(one)
         for row, (arm, look) in enumerate(zip(one.arms, looks, strict=True)):
             _curves(axis, arm, look, of)
-            errors = [100 * error for run in arm.runs if (error := run.errors["test_error"]) == error]
+            errors = [100 * error for run in arm.runs if (error := run.errors[at_end]) == error]
             ends.plot([row] * len(errors), errors, look["marker"], color=look["color"], markersize=4, alpha=0.7)
         if isinstance(measure, TimeTo):
             axis.axhline(100 * measure.level, color="0.2", linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
         axis.set(title=one.base, xlabel="epochs", xlim=(0, None), ylabel=name if place == 0 else "")
         axis.set_xticks([tick for tick in axis.get_xticks() if tick <= max(arm.budget_epochs for arm in one.arms)])
         ends.set(xticks=[], xlim=(-0.8, len(one.arms) - 0.2))
-        ends.set_title("test\nerror, %", fontsize=8)
+        ends.set_title(f"{of_end}, %".replace("test error", "test\nerror"), fontsize=8)
         ends.set_facecolor("0.96")
         ends.tick_params(axis="y", labelsize=8)
         names = [f"{arm.label} (n={len(arm.runs)})" for arm in one.arms]
         handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
         ends.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handlelength=3.4)
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, machines_of(found, lambda run: run.curve), details=(how, ENDS))
+    head(
+        figure,
+        found,
+        found[0].claim.title,
+        machines_of(found, lambda run: run.curve),
+        details=(WHILE.format(when), ENDS.format(of_end)),
+    )
     return figure
+
+
+def _at_end(measure: Measure) -> tuple[str, str]:
+    """Return the error at the end that is drawn beside the curves, and its name: top-5 where the claim is about that."""
+    is_top5 = isinstance(measure, AtEnd | ViewsGain) and measure.of.startswith("test_top5_error")
+    return ("test_top5_error", "top-5 test error") if is_top5 else ("test_error", "test error")
 
 
 def _looks(finding: Finding) -> list[dict[str, Any]]:

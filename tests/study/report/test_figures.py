@@ -266,6 +266,17 @@ def test_test_errors_stand_in_a_panel_beside_the_epochs_and_not_on_their_axis(ne
     assert low <= min(errors) and max(errors) <= high and axis.get_ylim() != (low, high)
 
 
+def test_curves_of_a_claim_about_the_top_5_error_show_it_at_the_end_and_call_the_others_top_1(nearest):
+    (one,), _ = nearest
+    (arm,) = one.arms
+    arm = with_runs(arm, errors=[{"test_error": 0.5, "test_top5_error": 0.2}])
+    figure = training_curves([replace(one, claim=all_claims()["response_norm_top5"], arms=(arm,))])
+    axis, ends = figure.axes
+    assert list(ends.lines[0].get_ydata()) == [20.0] and ends.get_title().startswith("top-5 test")
+    assert axis.get_ylabel() == "top-1 training error, %"
+    assert training_curves([one]).axes[0].get_ylabel() == "training error, %"
+
+
 def test_of_many_arms_those_that_are_not_compared_are_grey_and_no_two_lines_are_alike(nearest):
     (one,), _ = nearest
     claim = all_claims()["fidelity"]
