@@ -40,7 +40,11 @@ from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
 
 def _is_test_error(measure: Measure) -> bool:
-    return isinstance(measure, ViewsGain | Averaged) or (isinstance(measure, AtEnd) and measure.of.startswith("test_error"))
+    return isinstance(measure, Averaged) or (isinstance(measure, AtEnd | ViewsGain) and measure.of.startswith("test_error"))
+
+
+def _is_top5_error(measure: Measure) -> bool:
+    return isinstance(measure, AtEnd | ViewsGain) and measure.of.startswith("test_top5_error")
 
 
 def _is_gap(measure: Measure) -> bool:
@@ -53,6 +57,7 @@ def _is_train_error(measure: Measure) -> bool:
 
 KINDS: dict[str, Callable[[Measure], bool]] = {
     "test error": _is_test_error,
+    "top-5 test error": _is_top5_error,
     "test error minus training error": _is_gap,
     "training error": _is_train_error,
 }

@@ -83,7 +83,16 @@ def test_the_legend_says_for_how_many_epochs_a_regime_trains():
 
 
 def test_errors_of_each_kind_have_an_axis_of_their_own():
-    figure = worth_of_parts([found("weight_decay"), found("dropout_overfits"), found("response_norm")])
+    names = (
+        "weight_decay",
+        "dropout_overfits",
+        "response_norm",
+        "response_norm_top5",
+        "overlap_pooling_top5",
+        "two_columns_top5",
+    )
+    figure = worth_of_parts([found(name) for name in names])
+    assert len(titles(figure.axes[list(KINDS).index("top-5 test error")])) == 3
     assert [axis.get_xlabel().partition(", ")[0] for axis in figure.axes] == [f"points of {kind}" for kind in KINDS]
 
 
