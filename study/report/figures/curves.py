@@ -15,15 +15,10 @@ from study.judge.family import Finding
 from study.questions.measures import AtEnd, Measure, TimeTo, ViewsGain
 from study.report.figures.style import head, look_of, machines_of
 
-MOST_COLOURED = 5
-"""Up to this many arms have colours; with more, only the compared arms do and the others are grey."""
-GREY = "0.55"
-GREY_DASHES: tuple[Any, ...] = (
-    (0, (1, 1)), (0, (4, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)),
-    (0, (10, 2, 4, 2)), (0, (3, 4)),
-)  # fmt: skip
-GREY_MARKS = ("^", "v", "P", "X", "<", ">", "p", "h", "*")
+MOST_THICK = 5
+"""Up to this many arms have thick lines and bands; with more, only the compared arms do."""
 WHILE = "Lines: {} every run thin, the mean thick, a band from the least to the highest."
+COMPARED = " Of many arms only those that are compared have a thick line and a band."
 DRAWN = {
     "running_error": ("training error, %", "training error while training,"),
     "test_error": ("test error, %", "test error after each epoch, one view,"),
@@ -41,6 +36,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
     at_end, of_end = _at_end(measure)
     top1 = "top-1 " * (at_end != "test_error")  # where the claim and the panel on the right are about top-5
     name, when = (f"{top1}{words}" for words in DRAWN[of])
+    how = WHILE.format(when) + COMPARED * any(not all(_thick(one)) for one in found)
     figure = Figure(figsize=(1.6 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
     grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
     first: tuple[Axes, Axes] | tuple[None, None] = (None, None)
@@ -48,9 +44,9 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         axis = figure.add_subplot(grid[0, 2 * place], sharey=first[0])
         ends = figure.add_subplot(grid[0, 2 * place + 1], sharey=first[1])
         first = first if first[0] else (axis, ends)
-        looks = _looks(one)
-        for row, (arm, look) in enumerate(zip(one.arms, looks, strict=True)):
-            _curves(axis, arm, look, of)
+        looks = [look_of(one.claim, arm.label) for arm in one.arms]
+        for row, (arm, look, is_thick) in enumerate(zip(one.arms, looks, _thick(one), strict=True)):
+            _curves(axis, arm, look, of, is_thick)
             errors = [100 * error for run in arm.runs if (error := run.errors[at_end]) == error]
             ends.plot([row] * len(errors), errors, look["marker"], color=look["color"], markersize=4, alpha=0.7)
         if isinstance(measure, TimeTo):
@@ -70,7 +66,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         found,
         found[0].claim.title,
         machines_of(found, lambda run: run.curve),
-        details=(WHILE.format(when), ENDS.format(of_end)),
+        details=(how, ENDS.format(of_end)),
     )
     return figure
 
@@ -81,37 +77,25 @@ def _at_end(measure: Measure) -> tuple[str, str]:
     return ("test_top5_error", "top-5 test error") if is_top5 else ("test_error", "test error")
 
 
-def _looks(finding: Finding) -> list[dict[str, Any]]:
-    """Return colour, line and mark of each arm. With many arms, those that the claim does not compare are grey."""
-    claim = finding.claim
-    compared = (claim.rule.control, *claim.rule.treated_arms)
-    others = [arm.label for arm in claim.arms if arm.label not in compared]
-    return [
-        look_of(claim, arm.label)
-        if len(finding.arms) <= MOST_COLOURED or arm.label in compared
-        else _grey(others.index(arm.label))
-        for arm in finding.arms
-    ]
+def _thick(finding: Finding) -> list[bool]:
+    """Return for each arm whether its mean is thick and has a band. With many arms, only those that are compared do."""
+    compared = (finding.claim.rule.control, *finding.claim.rule.treated_arms)
+    return [len(finding.arms) <= MOST_THICK or arm.label in compared for arm in finding.arms]
 
 
-def _grey(place: int) -> dict[str, Any]:
-    dashes, mark = GREY_DASHES[place % len(GREY_DASHES)], GREY_MARKS[place % len(GREY_MARKS)]
-    return {"color": GREY, "linestyle": dashes, "marker": mark}
-
-
-def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any], of: str) -> None:
-    """Draw the error `of` of every run of an arm, the mean of the runs that trained to the end and, if the arm has a colour,
-    their band. Leaves out runs in which a test error was not measured after every epoch."""
-    style, is_grey = {"color": look["color"], "linestyle": look["linestyle"]}, look["color"] == GREY
+def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any], of: str, is_thick: bool) -> None:
+    """Draw the error `of` of every run of an arm, the mean of the runs that trained to the end and, if it is thick, their band.
+    Leaves out runs in which a test error was not measured after every epoch."""
+    style = {"color": look["color"], "linestyle": look["linestyle"]}
     curves = [run.curve for run in arm.runs if of == "running_error" or np.isfinite(run.curve[of]).all()]
     traces = [np.column_stack([curve["epoch"], 100 * curve[of]]) for curve in curves]
-    axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.2 if is_grey else 0.45, zorder=1, **style))
+    axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45 if is_thick else 0.2, zorder=1, **style))
     whole = [100 * curve[of] for curve in curves if len(curve["epoch"]) == arm.budget_epochs]
     if not whole:
         return
     epochs = np.arange(1, arm.budget_epochs + 1)
-    wide, order = (1.2, 1.5) if is_grey else (2.2, 2)
+    wide, order = (2.2, 1.5) if is_thick else (1.2, 2)  # a thin line would vanish below a thick one
     axis.plot(epochs, np.mean(whole, axis=0), linewidth=wide, zorder=order, label=arm.label, **style)
-    if not is_grey:
+    if is_thick:
         band = np.min(whole, axis=0), np.max(whole, axis=0)
         axis.fill_between(epochs, *band, color=look["color"], alpha=0.15, linewidth=0)

@@ -29,9 +29,9 @@ from study.questions.claim import Claim
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 
-PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
-"""Ten colours that readers with red-green colour blindness can distinguish."""
-MARKS = ("o", "s", "D", "^", "v", "P")
+PALETTE = (*seaborn.color_palette("colorblind").as_hex(), "#5f3fae", "#5b5b00")
+"""Ten colours that readers with red-green colour blindness can distinguish, and two darker ones for claims with more arms."""
+MARKS = ("o", "s", "D", "^", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 """The control's is solid and the next arm's dashed, as ReLU's and tanh's are in the paper's figure 1."""
 MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")

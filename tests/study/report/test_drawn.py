@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_up_arms import arm_of, decided
+from made_up_findings import MANY
 from scipy import stats
 
 from study.judge.intervals import Difference
@@ -121,14 +122,14 @@ def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points
     assert all(0 <= bar[end] <= BAR_WIDTH for end in ("lower", "upper", "paper"))
 
 
-def test_the_page_has_ten_colours_for_arms_in_each_of_its_schemes():
+def test_the_page_has_twelve_colours_for_arms_in_each_of_its_schemes():
     style = (Path(drawn.__file__).parent / "templates" / "page.css").read_text()
-    schemes = [dict(re.findall(r"--a(\d): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
-    assert len(schemes) == 3 and all(len(set(colours.values())) == len(PALETTE) == 10 for colours in schemes)
+    schemes = [dict(re.findall(r"--a(\d+): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
+    assert len(schemes) == 3 and all(len(set(colours.values())) == len(PALETTE) == 12 for colours in schemes)
 
 
 def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
-    curve, claim = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}, CLAIMS["fidelity"]
+    curve, claim = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}, MANY
     arms = tuple(arm_of(arm.label, [1.0], curve=(curve,)) for arm in claim.arms)
     picture = curves_of(SimpleNamespace(claim=claim, arms=arms))
     looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
