@@ -25,7 +25,7 @@ from study.report.figures.style import (
     every_run,
     head,
     machines_of,
-    panel_title,
+    panel_titles,
     panels,
     runs_legend,
 )
@@ -53,6 +53,7 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
         _draw_runs(column[0], one, machines, own)
         if most:
             _draw_effects(column[1], one)
+    panel_titles(figure, axes, [_title(one) for one in found])
     seaborn.despine(figure)
     runs_legend(figure, found, judged, machines)
     head(figure, found, found[0].claim.title, machines, details=[HOW, how_off(found[0].claim, all_claims())])
@@ -161,12 +162,13 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(finding.claim.measure))
     if isinstance(finding.claim.rule, Factorial):  # their names are long
         axis.tick_params(axis="y", labelsize=8)
-    title = [finding.base]
-    if not isinstance(finding.claim.rule, Factorial):
-        below = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
-        title = [f"{finding.base}: {_effect_words(finding)}", below]
-    panel_title(axis, title, PANEL)
     axis.grid(axis="x", color="0.9")
+
+
+def _title(finding: Finding) -> list[str]:
+    if isinstance(finding.claim.rule, Factorial):
+        return [finding.base]
+    return [f"{finding.base}: {_effect_words(finding)}", f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"]
 
 
 def _in_order(finding: Finding) -> Sequence[ArmEvidence]:

@@ -135,17 +135,28 @@ def machines_judged(found: Sequence[Finding]) -> list[str]:
 
 
 TITLE_POINTS, PANEL_POINTS, SMALL_POINTS = 10, 9, 7.5
-PANEL_SHARE = 0.75
-"""Share of a panel's width for its title, which is centred over the axes; the names on the left move these to the right."""
 MARGIN = 0.2
 """Inches left free beside a title."""
 
 
-def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
-    """Write the title of a panel, broken where it is too long. `inches`: the panel's width with the names beside it."""
-    room = PANEL_SHARE * inches
-    broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
-    axis.set_title("\n".join(broken), fontsize=PANEL_POINTS)
+def panel_titles(figure: Figure, axes: NDArray, titles: Sequence[Sequence[str]]) -> None:
+    """Write the title of each column of panels, `axes` [rows, columns], with lines broken where they are wider than its axes. Its names on the left,
+    which must be there already, move these to the right."""
+    names = sum(max(map(_names, column)) for column in axes.T)
+    room = (figure.get_figwidth() - names) / axes.shape[1]
+    for above, lines in zip(axes[0], titles, strict=True):
+        broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
+        above.set_title("\n".join(broken), fontsize=PANEL_POINTS)
+
+
+def _names(axis: Axes) -> float:
+    """Return how wide the names on the left of an axis are, in inches, with the ticks."""
+    lines = [(line, float(label.get_fontsize())) for label in axis.get_yticklabels() for line in label.get_text().split("\n")]
+    return TICKS + max((width_in_points(line, size) for line, size in lines), default=0) / 72
+
+
+TICKS = 0.15
+"""Inches between the names of an axis and the axis."""
 
 
 def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:

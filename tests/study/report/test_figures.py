@@ -29,7 +29,7 @@ from study.report.figures.curves import training_curves
 from study.report.figures.draw import draw, drawn_of, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
-from study.report.figures.style import head, panels, style
+from study.report.figures.style import PANEL_POINTS, head, panel_titles, panels, style, width_in_points
 from study.report.pages import write_report
 
 IMPORT = """
@@ -201,6 +201,22 @@ def test_a_long_title_stays_within_its_figure(width):
         for extent in (text.get_window_extent() for text in drawn):
             assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
         assert "overfits" in title.get_text() and len(drawn) > len(ABOUT)
+
+
+@pytest.mark.parametrize("names", [["2012", "none"], ["a-name-of-an-arm-that-is-much-longer-than-most-others", "none"]])
+def test_the_title_of_a_panel_is_broken_only_where_its_line_is_wider_than_the_axes(names):
+    line = "(judged with n=12/9 of the runs shown; paper: +0.4 points)"
+    with style():
+        figure, axes = panels(1, 1, (6.8, 3))
+        axes[0, 0].set(yticks=[0, 1], yticklabels=names)
+        FigureCanvasAgg(figure)
+        panel_titles(figure, axes, [[line]])
+        figure.canvas.draw()
+        (axis,) = axes[0]
+        fits = width_in_points(line, PANEL_POINTS) / 72 <= axis.get_window_extent().width / figure.dpi
+        assert (axis.get_title() == line) == fits == (names[0] == "2012")
+        extent = axis.title.get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
 
 
 def test_names_of_machines_become_parts_of_file_names():
