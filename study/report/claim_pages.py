@@ -214,7 +214,7 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         "without a result": phrases.without_a_result(arm, finding.claim),
         ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
-        "against control": phrases.against_control_words(finding, arm),
+        "against control": phrases.against_control_words(finding, arm) if len(finding.arms) > 1 else NOTHING,
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
     }

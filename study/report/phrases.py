@@ -292,8 +292,8 @@ def mean_words(arm: ArmEvidence, claim: Claim) -> str:
         mean, low, high = mean_of(arm, claim)
         bounds = "" if low != low else f" [{number(low)}, {number(high)}{')' if math.isinf(high) else ']'}"
         return f"{'at least ' if arm.censored else ''}{number(mean)}{bounds}"
-    mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_of(arm, claim))
-    return f"{mean} [{low}, {high}]"
+    mean, low, high = mean_of(arm, claim)
+    return "-" if mean != mean else f"{mean:.2f} {NO_INTERVAL if low != low else f'[{low:.2f}, {high:.2f}]'}"
 
 
 def machine_and_data(finding: Finding) -> str:

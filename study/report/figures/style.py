@@ -140,8 +140,8 @@ MARGIN = 0.2
 
 
 def panel_titles(figure: Figure, axes: NDArray, titles: Sequence[Sequence[str]]) -> None:
-    """Write the title of each column of panels, `axes` [rows, columns], with lines broken where they are wider than its axes. Its names on the left,
-    which must be there already, move these to the right."""
+    """Write the title of each column of panels, `axes` [rows, columns], with lines broken where they are wider than its axes.
+    Its names on the left, which must be there already, move these to the right."""
     names = sum(max(map(_names, column)) for column in axes.T)
     room = (figure.get_figwidth() - names) / axes.shape[1]
     for above, lines in zip(axes[0], titles, strict=True):
