@@ -9,6 +9,7 @@ from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
+from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
@@ -63,12 +64,13 @@ def anchor(finding: Finding) -> str:
 
 
 def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """Return the values by which a reader can filter findings."""
+    """Return the values by which a reader can filter findings. The machines are those that the column of machines shows."""
     return {
         "verdict": list(dict.fromkeys(map(standing, found))),
         "section": list(dict.fromkeys(map(section_words, found))),
+        "scale": list(dict.fromkeys(finding.scale for finding in found)),
         "data": list(dict.fromkeys(finding.data for finding in found)),
-        "machine": list(dict.fromkeys(machine for finding in found for machine in finding.machines)),
+        "machine": list(dict.fromkeys(name for finding in found for name in finding.verdict.look.machines or finding.machines)),
     }
 
 
@@ -109,6 +111,7 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
     return {
         **whole,
         "shown": shown,
+        "by_margin": BY_MARGIN,
         "findings": [
             {
                 "cells": {name: row[name] for name in shown},
@@ -123,6 +126,10 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
             for place, (one, row) in enumerate(zip(found, rows, strict=True))
         ],
     }
+
+
+BY_MARGIN = ("paper", "here [95%]")
+"""Columns that are sorted in multiples of the smallest effect that matters, as their units differ."""
 
 
 def _order(finding: Finding, place: int) -> dict[str, float | None]:
@@ -161,7 +168,12 @@ def _base(finding: Finding) -> dict[str, Any]:
         "diff": diff or f"as {finding.claim.default_bases[0]}",
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
         "runs": [
-            {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(finding, arm)}
+            {
+                "label": designs.arm_name(finding.claim, arm.label, is_whole=True),
+                "runs": _runs(arm),
+                "seeds": _seeds(arm),
+                "train": referee.training_command(finding, arm),
+            }
             for arm in finding.arms
         ],
         "points": points_of(finding),
@@ -182,7 +194,8 @@ def _design(finding: Finding) -> dict[str, Any]:
         }
         for group in finding.claim.rule.design.groups
     ]
-    return {"design": designs.design_words(finding.claim.rule.design), "contrasts": table(rows)}
+    words = designs.design_words(finding.claim.rule.design), designs.how_off(finding.claim, all_claims())
+    return {"design": " ".join(filter(None, words)), "contrasts": table(rows)}
 
 
 def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
@@ -192,16 +205,16 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     edge = " (at the end of the values tried)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
-        "arm": arm.label,
+        "arm": designs.arm_name(finding.claim, arm.label, is_whole=True),
         "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
         "spread of initial logits, times the first arm's": NOTHING
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
-        "without a result": phrases.without_a_result(arm),
+        "without a result": phrases.without_a_result(arm, finding.claim),
         ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
-        "against control": phrases.against_control_words(finding, arm),
+        "against control": phrases.against_control_words(finding, arm) if len(finding.arms) > 1 else NOTHING,
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
     }

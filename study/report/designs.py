@@ -1,13 +1,34 @@
 """Describes factorial designs in words: what one is, which effects are aliased, and what effects are averaged over."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from study.counted import counted
 from study.judge.contrasts import Contrast
+from study.questions.claim import Claim
 from study.questions.designs import Design, EffectGroup, Term
+from study.questions.rules import Factorial
 from study.report.phrases import NO_INTERVAL
 
 FEW = 7
 """Up to this many aliases of an effect are listed; of more, only the number is given."""
+OFF_BUT = {
+    "signal-kept": "other initial weights keep the size of the signal",
+    "factor-only": "no unit is dropped, but outputs are still halved, as in the code of 2012",
+}
+"""What is not as if a part had never been there, by the end of the name of an arm that takes it out."""
+OFF_ALTOGETHER = "part is taken out altogether, and nothing makes up for what it did to the size of the signal"
 SIZES = {1: "part", 2: "pair", 3: "triple", 4: "quadruple"}
+
+
+def arm_name(claim: Claim, label: str, is_whole: bool = False) -> str:
+    """Return what an arm is called in pictures and tables: its label. In a factorial design labels name the parts that are off,
+    and a word in front says so: "without norm+overlap", "without all 8 parts". `is_whole`: name all parts also then."""
+    rule = claim.rule
+    if not isinstance(rule, Factorial) or label == rule.control:
+        return label
+    parts = label.split("+")
+    return f"{rule.off} {label if is_whole or len(parts) < len(rule.design.factors) else f'all {len(parts)} parts'}"
 
 
 def effect_name(group: EffectGroup, off: str = "without") -> str:
@@ -36,6 +57,71 @@ def _count(number: int, size: int) -> str:
     return counted(number, name, "" if size in SIZES else f"effects of {size} parts")
 
 
+def how_off(claim: Claim, claims: Mapping[str, Claim]) -> str:
+    """Return how the parts of a design are taken out: "without dropout" means one thing where no unit is dropped and outputs
+    are still halved, and another where nothing is left of it. Found by the arms of other `claims` that change the same fields;
+    a part that no other claim takes out so is not mentioned. Empty where off is another variant of the part."""
+    rule = claim.rule
+    if not isinstance(rule, Factorial) or rule.off != Factorial.off:
+        return ""
+    found = {part: {label for _, label in arms_without(claim, part, claims)} for part in rule.design.factors}
+    sentences = []
+    for end, words in OFF_BUT.items():
+        if parts := [part for part, labels in found.items() if any(label.endswith(end) for label in labels)]:
+            sentences.append(f"Without {_either(parts)} {words} ({end}).")
+    if all(found.values()):
+        others = "other part is taken out altogether" if sentences else OFF_ALTOGETHER
+        sentences.append(f"Every {others}.")
+    return " ".join(sentences)
+
+
+def arms_without(claim: Claim, part: str, claims: Mapping[str, Claim]) -> list[tuple[Claim, str]]:
+    """Return the arms of other `claims`, each with its claim, that make the changes which a design makes to take out a part."""
+    cells = [arm for arm in claim.arms if part in arm.label.split("+")]
+    changes = (
+        _in_all([arm.diff for arm in cells]),
+        {base: _in_all([arm.also.get(base, {}) for arm in cells]) for base in claim.bases},
+    )
+    return [
+        (other, arm.label)
+        for other in claims.values()
+        if not isinstance(other.rule, Factorial)
+        for arm in other.arms
+        if (dict(arm.diff), {base: dict(arm.also.get(base, {})) for base in claim.bases}) == changes
+    ]
+
+
+def _in_all(diffs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the changes that all of these make: no two parts of a design change the same field."""
+    return {name: value for name, value in diffs[0].items() if all(name in diff for diff in diffs)}
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def margin_words(claim: Claim, claims: Mapping[str, Claim]) -> str:
+    """Return when an effect of a design matters, and that the claims about its parts have margins of their own."""
+    rule, unit = claim.rule, claim.measure.unit
+    assert isinstance(rule, Factorial), "only a factorial has effects of a design"
+    matters = f"An effect matters where its 95% interval excludes 0 and its size is over {rule.no_effect_within:g} {unit}"
+    alone = sorted(
+        {
+            other.rule.smallest_effect
+            for part in rule.design.factors
+            for other, _ in arms_without(claim, part, claims)
+            if other.measure == claim.measure and other.rule.smallest_effect
+        }
+    )
+    if not alone:
+        return f"{matters}."
+    own = f"{alone[0]:g}" if len(alone) == 1 else f"{alone[0]:g} to {alone[-1]:g}"
+    return (
+        f"{matters}. That margin was fixed with the design and is one for all its effects; the claims that take out one part "
+        f"alone have their own ({own} {unit})."
+    )
+
+
 def design_name(design: Design) -> str:
     """Return text such as "2^(8-4), resolution IV"; a full design has no resolution."""
     cells, parts = len(design.cells) + 1, len(design.factors)
@@ -46,18 +132,25 @@ def design_name(design: Design) -> str:
     return f"2^({parts}-{left_out}), resolution {_roman(design.resolution)}"
 
 
+def combinations(design: Design) -> str:
+    """Return text such as "16 of the 256 combinations of 8 parts", or "all 16 combinations of 4 parts"."""
+    parts, cells = len(design.factors), len(design.cells) + 1
+    return (
+        f"{cells} of the {2**parts} combinations of {parts} parts"
+        if cells < 2**parts
+        else f"all {cells} combinations of {parts} parts"
+    )
+
+
 def _roman(number: int) -> str:
     return {2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII", 8: "VIII"}.get(number, str(number))
 
 
 def design_words(design: Design) -> str:
     """Explain what a factorial design is and how to read this one, for readers who do not know any."""
-    parts, cells = len(design.factors), len(design.cells) + 1
+    name = f" ({design_name(design)})" if design.resolution else ""
     sentences = [
-        f"A factorial design switches several parts off at once: here {cells} of the {2**parts} combinations of {parts} parts "
-        f"({design_name(design)})."
-        if cells < 2**parts
-        else f"A factorial design switches several parts off at once: here all {cells} combinations of {parts} parts.",
+        f"A factorial design switches several parts off at once: here {combinations(design)}{name}.",
         "Every effect uses every run: the error where a part is off minus the error where it is on, averaged over the other "
         "parts, each of which is off in half of the runs. That is another question than the paper's, which takes one part out "
         "of the whole network.",

@@ -3,6 +3,7 @@
 Positions are numbers here. The template turns them into SVG, so that a reader can see, point at and hear each run."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,14 +14,18 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.intervals import Share
 from study.report import phrases
-from study.report.figures.style import LINES, PALETTE, look_of
+from study.report.designs import arm_name
+from study.report.figures.style import LINES, PALETTE, look_of, width_in_points
 from study.report.overview import on_paper_line, standing
 from study.report.referee import training_command
 
 WIDTH, LEFT, RIGHT = 480, 132, 14
-"""Of a picture, in its own units, which are about pixels on a phone."""
-ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
-LABEL_CHARACTERS = 21
+"""Of a picture, in its own units, which are about pixels on a phone. A picture of runs with longer names is wider by as much as
+its names need."""
+ARM, AXIS, CURVES_HEIGHT, GONE = 30, 36, 230, 46
+"""Heights of a row, of an axis and of the curves; and how far right of the axis runs without a value are."""
+LETTERS, LINE, NAME = 11, 12, 190
+"""Size of the letters (as in page.css), distance of two lines of a name, and how wide a line may be before it is broken."""
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
 CURVES_LEFT = 54
 """Where the axis of epochs begins. Left of it are the numbers and the rotated label of the other axis."""
@@ -34,16 +39,30 @@ def points_of(finding: Finding) -> dict[str, Any]:
     budgets = [float(arm.budget_epochs) for arm in finding.arms if arm.censored and finding.claim.measure.kind == "time"]
     means = [phrases.mean_of(arm, finding.claim) for arm in finding.arms]
     ends = [end for mean in means for end in mean if math.isfinite(end)]
-    ticks, place = _scale(_with_ends(known + budgets, ends), LEFT, WIDTH - RIGHT)
+    names = [_lines(arm_name(finding.claim, arm.label)) for arm in finding.arms]
+    widest = max(width_in_points(line, LETTERS) for name in names for line in name)
+    left = max(LEFT, math.ceil(widest) + 10)
+    no_values = finding.claim.measure.kind != "time" and any(arm.censored for arm in finding.arms)
+    right = left + WIDTH - LEFT - RIGHT - GONE * no_values
+    tall = max(ARM, LINE * max(map(len, names)) + 6)
+    ticks, place = _scale(_with_ends(known + budgets, ends), left, right)
     shown = (ticks[0], ticks[-1])
     arms = []
-    for row, (arm, mean) in enumerate(zip(finding.arms, means, strict=True)):
+    for row, (arm, name, mean) in enumerate(zip(finding.arms, names, means, strict=True)):
         text = f"mean with 95% interval: {phrases.mean_words(arm, finding.claim)}"
-        arms.append({**_arm(finding, arm, row, place), "mean": _mean(mean, text, shown, place)})
+        y = tall * row + tall // 2 - 2
+        lines = [{"y": _round(y + 4 + LINE * (at - (len(name) - 1) / 2)), "text": line} for at, line in enumerate(name)]
+        arms.append(
+            {**_arm(finding, arm, y, place, right + GONE * no_values), "name": lines, "mean": _mean(mean, text, shown, place)}
+        )
     return {
-        "width": WIDTH,
-        "height": ARM * len(finding.arms) + AXIS,
-        "bottom": ARM * len(finding.arms) + 4,
+        "width": right + GONE * no_values + RIGHT,
+        "gone": right + GONE if no_values else None,
+        "left": left,
+        "right": right,
+        "height": tall * len(finding.arms) + AXIS,
+        "bottom": tall * len(finding.arms) + 4,
+        "hollow": _hollow_words(finding),
         "label": phrases.measured(finding.claim.measure),
         "ticks": [{"x": _round(place(tick)), "text": f"{tick:g}"} for tick in ticks],
         "arms": arms,
@@ -51,24 +70,39 @@ def points_of(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any]:
-    y, points = ARM * row + 13, []
-    several = len(arm.by_machine) > 1
+def _hollow_words(finding: Finding) -> str:
+    """Explain hollow points, if there are any: runs without a value."""
+    runs, gone = sum(len(arm.runs) for arm in finding.arms), sum(arm.censored for arm in finding.arms)
+    if not gone:
+        return ""
+    if finding.claim.measure.kind == "time":
+        return f"Hollow, at its last epoch: a run that had not arrived by then ({gone} of {runs})"
+    unmeasured = sum(len(phrases.not_measured(arm, finding.claim)) for arm in finding.arms)
+    whose = {0: "that has no result", gone: "that was not measured"}.get(unmeasured, "that has no result or was not measured")
+    return f"Hollow, beside the axis: a run {whose} ({gone} of {runs})"
+
+
+def _arm(finding: Finding, arm: ArmEvidence, y: int, place: Any, gone: int) -> dict[str, Any]:
+    """Return an arm's points. `gone`: where those without a value are, except runs that never arrived, which are at their
+    budget."""
+    points, several = [], len(arm.by_machine) > 1
+    is_time, unmeasured = finding.claim.measure.kind == "time", phrases.not_measured(arm, finding.claim)
+    called = arm_name(finding.claim, arm.label)
     spread = np.linspace(-5, 5, len(arm.runs)) if len(arm.runs) > 1 else [0.0]
     for run, apart in zip(arm.runs, spread, strict=True):
         there = run.value is not None
         words = phrases.value_words(arm, run.value, finding.claim) + ("" if there else f" ({run.outcome})")
+        words = phrases.NOT_MEASURED if run in unmeasured else words
         machine = f", {run.machine}" if several else ""
         points.append({
-            "x": _round(place(run.value)) if there else WIDTH - RIGHT,
+            "x": _round(place(run.value)) if there else _round(place(float(arm.budget_epochs))) if is_time else gone,
             "y": _round(y + apart),
             "seed": run.seed,
             "there": there,
-            "text": f"{arm.label}, seed {run.seed}{machine}: {words}; run {run.key}",
+            "text": f"{called}, seed {run.seed}{machine}: {words}; run {run.key}",
         })  # fmt: skip
     return {
         "label": arm.label,
-        "short": _short(arm.label),
         "y": y,
         **_look(finding, arm),
         "train": training_command(finding, arm),
@@ -179,5 +213,11 @@ def _round(value: float) -> float:
     return float(f"{value:.1f}") if value % 1 else int(value)
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LABEL_CHARACTERS else f"{label[: LABEL_CHARACTERS - 1]}…"
+def _lines(name: str) -> list[str]:
+    """Break a name that is too wide after its "+", "-", "_" and spaces. A part that is too wide by itself stays whole."""
+    lines = [""]
+    for piece in re.findall(r"[^-+_ ]*[-+_ ]?", name):
+        if lines[-1] and width_in_points(lines[-1] + piece, LETTERS) > NAME:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines]

@@ -12,6 +12,7 @@ from study.questions.claim import Claim
 from study.questions.measures import AtEnd, ViewsGain
 from study.questions.scales import scale_named
 from study.record.tables import TEST_COLUMNS
+from study.report.designs import arm_name
 from study.report.phrases import no_results
 from study.report.plain_tables import NOTHING, table
 
@@ -41,7 +42,7 @@ def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     """Return which arms had runs without a result, in words and as a table, and what was seen before each rule was fixed."""
     arms = {(finding.base, finding.data, arm.keys): (finding, arm) for finding in findings.found for arm in finding.arms}
     rows = [
-        {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.runs)}
+        {"base": one.base, "data": one.data, "arm": arm_name(one.claim, arm.label, is_whole=True), "runs": len(arm.runs)}
         | dict(zip(("diverged", "did not learn"), no_results(arm), strict=True))
         for one, arm in arms.values()
         if arm.failures

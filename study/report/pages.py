@@ -18,11 +18,13 @@ from study.counted import counted
 from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.plan.claim_files import all_claims
+from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import linkable, read_arrays
 from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
+from study.report.designs import combinations, margin_words
 from study.report.effect_tables import other_errors_table, regimes_table
 from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
@@ -80,6 +82,18 @@ def _overview(findings: Findings, folder: Path) -> list[Path]:
         return drawn
 
 
+def _captions(found: Sequence[Finding], drawn: Sequence[Path]) -> list[dict[str, str]]:
+    """Return the pictures of designs at several scales, each with what it shows, by which its design is told from the others,
+    and what its margin means."""
+    captions = []
+    for name, own in at_several_scales(found).items():
+        path, claim, rule = f"{linkable(name)}-{TOGETHER}", own[0].claim, own[0].claim.rule
+        if isinstance(rule, Factorial) and path in [each.name for each in drawn]:
+            shows = f"{SHOWS[TOGETHER]}, from {combinations(rule.design)} ({name})"
+            captions.append({"path": f"figures/{path}", "shows": shows, "margin": margin_words(claim, all_claims())})
+    return captions
+
+
 def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Finding]]:
     """Group the findings that share a figure: the bases of one claim at one scale and one version of the data."""
     groups = defaultdict(list)
@@ -99,8 +113,8 @@ def describe(
         "outcome": outcome_words(found),
         "looks": looks_words(findings.found),
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
-        "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
-        "shows": {"parts": SHOWS[PARTS], "together": SHOWS[TOGETHER]},
+        "together": _captions(found, drawn),
+        "shows": SHOWS[PARTS],
         "overview": overview(found),
         "glossary": GLOSSARY,
         "strict": STRICT,

@@ -9,7 +9,7 @@ from functools import singledispatch
 
 from alexnet.errors import Refused
 from study.counted import counted
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.decision import Failures
 from study.judge.family import Finding
 from study.judge.images import FEW_SEEDS
@@ -292,8 +292,8 @@ def mean_words(arm: ArmEvidence, claim: Claim) -> str:
         mean, low, high = mean_of(arm, claim)
         bounds = "" if low != low else f" [{number(low)}, {number(high)}{')' if math.isinf(high) else ']'}"
         return f"{'at least ' if arm.censored else ''}{number(mean)}{bounds}"
-    mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_of(arm, claim))
-    return f"{mean} [{low}, {high}]"
+    mean, low, high = mean_of(arm, claim)
+    return "-" if mean != mean else f"{mean:.2f} {NO_INTERVAL if low != low else f'[{low:.2f}, {high:.2f}]'}"
 
 
 def machine_and_data(finding: Finding) -> str:
@@ -347,11 +347,12 @@ def runs_words(finding: Finding) -> str:
 
 def judged_words(finding: Finding) -> str:
     """Return "judged with n=3+5 of the runs shown" where a picture shows more runs of an arm than the verdict uses, "judged"
-    where it shows the same, and "not judged yet" where no look was taken."""
+    where it shows the same (a run without a value is shown only of a time), and "not judged yet" where no look was taken."""
     if finding.verdict.direction == "incomplete":
         return "not judged yet"
     labels = finding.verdict.treated, finding.claim.rule.control
-    shown = {arm.label: len(arm.runs) for arm in finding.arms}
+    is_time = finding.claim.measure.kind == "time"
+    shown = {arm.label: len(arm.runs if is_time else arm.known) for arm in finding.arms}
     if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(finding), strict=True)):
         return "judged"
     return f"judged with {runs_words(finding)} of the runs shown"
@@ -373,11 +374,21 @@ def _ended(arm: ArmEvidence | None) -> str:
     return "diverged" if diverged and not idle else "did not learn" if idle and not diverged else "diverged or did not learn"
 
 
-def without_a_result(arm: ArmEvidence) -> str:
-    """Return text such as "none", "2 of 5 diverged" or "1 of 5 diverged, 3 did not learn"."""
-    counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
+NOT_MEASURED = "not measured"
+
+
+def without_a_result(arm: ArmEvidence, claim: Claim) -> str:
+    """Return text such as "none", "2 of 5 diverged" or "1 of 5 diverged, 3 not measured"."""
+    diverged, idle = no_results(arm)
+    counts = (diverged, "diverged"), (idle, "did not learn"), (len(not_measured(arm, claim)), NOT_MEASURED)
     (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
     return ", ".join([f"{first} of {len(arm.runs)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
+
+
+def not_measured(arm: ArmEvidence, claim: Claim) -> list[ArmRun]:
+    """Return the runs that learned something and have no value, as their weights were not kept, or were not asked yet. A time
+    is measured in every run: one that never arrived has its budget."""
+    return [run for run in arm.runs if run.value is None and not run.failed] if claim.measure.kind != "time" else []
 
 
 def no_results(arm: ArmEvidence) -> tuple[int, int]:

@@ -7,13 +7,13 @@ NOTHING = "-"
 
 
 def table(rows: Sequence[Mapping[str, Any]], keep: Collection[str] = ()) -> dict[str, Any]:
-    """Return {"head", "rows", "same"} of rows with the same columns. With two or more rows, a column with the same value in all
-    rows moves to "same", and one that is empty in all rows is left out. Columns in `keep` stay."""
+    """Return {"head", "rows", "same"} of rows with the same columns. A column that is empty in all rows is left out and, with
+    two or more rows, one with the same value in all rows moves to "same". Columns in `keep` stay."""
     head = list(rows[0]) if rows else []
     same = []
-    for name in head if len(rows) > 1 else ():
+    for name in head:
         values = {row[name] for row in rows}
-        if name not in keep and len(values) == 1:
+        if name not in keep and len(values) == 1 and (len(rows) > 1 or values <= {NOTHING, ""}):
             same.append((name, values.pop()))
     shown = [name for name in head if name not in dict(same)]
     return {

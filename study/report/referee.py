@@ -16,6 +16,7 @@ from study.judge.arms import ArmEvidence
 from study.judge.decision import ERROR
 from study.judge.family import Finding
 from study.judge.intervals import Ratio
+from study.plan.claim_files import all_claims
 from study.questions.rules import (
     Alike,
     DifferenceOfMeans,
@@ -28,6 +29,7 @@ from study.questions.rules import (
     WithinRuns,
 )
 from study.questions.scales import ALEXNETS, scale_named
+from study.report.designs import margin_words
 from study.report.margins import margin_text
 from study.report.phrases import number, p_value, terms
 from study.report.recipe_words import fields_that_differ, fields_words
@@ -47,6 +49,8 @@ def how_judged(finding: Finding) -> str:
         beside = f"{counted(others, 'claim')} judged together" if others > 1 else "no other claim judged with it"
         margin = f", a margin of {margin_text(finding.claim)} either way" if finding.claim.rule.smallest_effect else ""
         sentences.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
+    if isinstance(finding.claim.rule, Factorial):
+        sentences.append(margin_words(finding.claim, all_claims()))
     return " ".join((*sentences, why(finding)))
 
 

@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from study.judge import intervals
 from study.judge.arms import ArmEvidence, Block
 from study.judge.family import Finding, case_of
+from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
+from study.report.designs import arm_name, how_off
 from study.report.figures.style import (
     INK,
     PALETTE,
@@ -23,7 +25,7 @@ from study.report.figures.style import (
     every_run,
     head,
     machines_of,
-    panel_title,
+    panel_titles,
     panels,
     runs_legend,
 )
@@ -51,9 +53,10 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
         _draw_runs(column[0], one, machines, own)
         if most:
             _draw_effects(column[1], one)
+    panel_titles(figure, axes, [_title(one) for one in found])
     seaborn.despine(figure)
-    runs_legend(figure, found, judged)
-    head(figure, found, found[0].claim.title, details=[HOW])
+    runs_legend(figure, found, judged, machines)
+    head(figure, found, found[0].claim.title, machines, details=[HOW, how_off(found[0].claim, all_claims())])
     return figure
 
 
@@ -109,7 +112,7 @@ def effects_below(finding: Finding) -> list[Row]:
     for arm in finding.arms:
         effect = finding.effects.get(arm.label)
         judged = verdict.effect if is_arm and arm.label == verdict.treated else None
-        rows += _both_ways(_called(finding, arm), judged, effect, is_judged, color_of(finding.claim, arm.label))
+        rows += _both_ways(arm_name(finding.claim, arm.label), judged, effect, is_judged, color_of(finding.claim, arm.label))
     return rows
 
 
@@ -152,19 +155,20 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
     without = [len(arm.runs) - len(arm.results) for arm in arms]
     counts = [f"n={len(arm.results)}{f', {gone} without' if gone else ''}" for arm, gone in zip(arms, without, strict=True)]
-    names = [f"{_called(finding, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
+    names = [f"{arm_name(finding.claim, arm.label)} ({count})" for arm, count in zip(arms, counts, strict=True)]
     if (averaged := _averaged(finding)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
         names.append(f"those {finding.claim.measure.runs_together} averaged")
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(finding.claim.measure))
     if isinstance(finding.claim.rule, Factorial):  # their names are long
         axis.tick_params(axis="y", labelsize=8)
-    title = [finding.base]
-    if not isinstance(finding.claim.rule, Factorial):
-        below = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
-        title = [f"{finding.base}: {_effect_words(finding)}", below]
-    panel_title(axis, title, PANEL)
     axis.grid(axis="x", color="0.9")
+
+
+def _title(finding: Finding) -> list[str]:
+    if isinstance(finding.claim.rule, Factorial):
+        return [finding.base]
+    return [f"{finding.base}: {_effect_words(finding)}", f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"]
 
 
 def _in_order(finding: Finding) -> Sequence[ArmEvidence]:
@@ -214,12 +218,3 @@ def _draw_effects(axis: Axes, finding: Finding) -> None:
     against += ", or as written" * isinstance(finding.claim.rule, Interaction)
     axis.set_xlabel(f"{finding.claim.measure.unit}{against}, with 95% interval")
     axis.grid(axis="x", color="0.9")
-
-
-def _called(finding: Finding, arm: ArmEvidence) -> str:
-    """Return an arm's label; in a factorial design, where labels name the parts that are off, with a word that says so."""
-    rule = finding.claim.rule
-    if not isinstance(rule, Factorial) or arm.label == rule.control:
-        return arm.label
-    parts = arm.label.split("+")
-    return f"{rule.off} {arm.label if len(parts) < len(rule.design.factors) else f'all {len(parts)} parts'}"

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from study.counted import counted
 from study.judge.contrasts import Contrast
 from study.judge.family import Finding
+from study.plan.claim_files import all_claims
 from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
-from study.report.designs import SIZES, alias_counts, design_name, effect_name
-from study.report.figures.style import MARKS, PALETTE, head, panels
+from study.report.designs import SIZES, alias_counts, design_name, effect_name, how_off
+from study.report.figures.style import MARKS, PALETTE, head, machines_judged, panels
 
 TERMS_A_LINE = 2
 """Number of pairs of a group in one line of its label."""
@@ -49,7 +50,7 @@ def effects_and_interactions(found: Sequence[Finding]) -> Figure:
         )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, judged=True, details=_key(rule, found[0]))
+    head(figure, found, found[0].claim.title, machines_judged(found), details=_key(rule, found[0]))
     return figure
 
 
@@ -76,6 +77,7 @@ def _key(rule: Factorial, finding: Finding) -> list[str]:
     sizes = sorted({min(group.parts, len(MARK_WORDS)) for group in rule.design.groups})
     marks = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sizes)
     lines = [f"{of_all} of {parts} parts ({design_name(rule.design)}){clear}. {marks.capitalize()}."]
+    lines.append(how_off(finding.claim, all_claims()))
     if counts := list(filter(None, map(alias_counts, rule.design.groups))):
         lines.append(f'"=": these runs see only the sum. "(= {counts[0]})": so many effects of more parts are in the sum too.')
     some = any(np.isfinite(effect.lower) for effect in effects.values())

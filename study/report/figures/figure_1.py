@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.questions.measures import TimeTo
-from study.report.figures.style import head, look_of, panels, rows_and_columns
+from study.report.figures.style import head, look_of, machines_of, panels, rows_and_columns
 from study.report.phrases import judged_words, observed_words, reported_words
 
 
@@ -52,7 +52,7 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
         first.set_ylabel(f"running training error, %\n(marks: the exact error is {target:g}%)")
     axes[0][0].set(xlim=(0, None), ylim=(0.6 * target, None))
     seaborn.despine(figure)
-    head(figure, found, "Figure 1: training error of a four-layer network")
+    head(figure, found, "Figure 1: training error of a four-layer network", machines_of(found, lambda run: run.curve))
     return figure
 
 

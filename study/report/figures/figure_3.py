@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from study.judge.family import Finding
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
 from study.questions.rules import EveryRun
-from study.report.figures.style import PALETTE, head
+from study.report.figures.style import PALETTE, head, machines_of
 from study.report.phrases import judged_words, observed_words
 
 ROW = 0.24
@@ -63,7 +63,8 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
         shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     shaded = f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {level:g} or less)."
     judged = [f"{finding.base}: {observed_words(finding)}, {judged_words(finding)}." for finding in found]
-    head(figure, found, f"Figure 3: {found[0].claim.title}", details=[shaded, *judged])
+    machines = machines_of(found, lambda run: run.from_weights.get(measure.stored_as))
+    head(figure, found, f"Figure 3: {found[0].claim.title}", machines, details=[shaded, *judged])
     return figure
 
 

@@ -34,13 +34,17 @@ from study.report.figures.sheet import (
     text_part,
     wrapped,
 )
-from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, sides
+from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, machines_of, sides
 from study.report.overview import standing
 from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
 
 def _is_test_error(measure: Measure) -> bool:
-    return isinstance(measure, ViewsGain | Averaged) or (isinstance(measure, AtEnd) and measure.of.startswith("test_error"))
+    return isinstance(measure, Averaged) or (isinstance(measure, AtEnd | ViewsGain) and measure.of.startswith("test_error"))
+
+
+def _is_top5_error(measure: Measure) -> bool:
+    return isinstance(measure, AtEnd | ViewsGain) and measure.of.startswith("test_top5_error")
 
 
 def _is_gap(measure: Measure) -> bool:
@@ -53,6 +57,7 @@ def _is_train_error(measure: Measure) -> bool:
 
 KINDS: dict[str, Callable[[Measure], bool]] = {
     "test error": _is_test_error,
+    "top-5 test error": _is_top5_error,
     "test error minus training error": _is_gap,
     "training error": _is_train_error,
 }
@@ -129,7 +134,7 @@ def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> lis
     }
     return [
         text_part(["What each part is worth, in each regime"], inches, 12, weight="bold", color=INK),
-        text_part([*drawn_from(found)[:1], SIDES, N_MEANS], inches, color=SOFT),
+        text_part([*drawn_from(found, machines_of(found))[:1], SIDES, N_MEANS], inches, color=SOFT),
         legend_part(regimes, inches, most_columns=1),
         legend_part(_meanings(found), inches),
     ]

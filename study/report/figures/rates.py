@@ -15,7 +15,7 @@ from study.judge.family import Finding
 from study.plan.trials import is_by_time
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
-from study.report.figures.style import IN_A_ROW, SOFT, head, look_of, rows_and_columns
+from study.report.figures.style import IN_A_ROW, SOFT, head, look_of, machines_of, rows_and_columns
 from study.report.phrases import measured
 
 WITHOUT = {
@@ -73,7 +73,9 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure | None
     figure.legend(
         handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3.4
     )
-    head(figure, found, f"{found[0].claim.title}: the search for learning rates", details=[_how_tried(searches)])
+    machines = list(dict.fromkeys(search.entry["machine"] for own in searches for search in own if "machine" in search.entry))
+    title = f"{found[0].claim.title}: the search for learning rates"
+    head(figure, found, title, machines or machines_of(found), details=[_how_tried(searches)])
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import wrap
@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.files import write_atomically
-from study.judge.arms import ArmEvidence, Block
+from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.family import Finding, machine_words
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 
-PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
-"""Ten colours that readers with red-green colour blindness can distinguish."""
-MARKS = ("o", "s", "D", "^", "v", "P")
+PALETTE = (*seaborn.color_palette("colorblind").as_hex(), "#5f3fae", "#5b5b00")
+"""Ten colours that readers with red-green colour blindness can distinguish, and two darker ones for claims with more arms."""
+MARKS = ("o", "s", "D", "^", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 """The control's is solid and the next arm's dashed, as ReLU's and tanh's are in the paper's figure 1."""
 MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")
@@ -94,10 +94,11 @@ def rows_and_columns(count: int) -> tuple[int, int]:
     return math.ceil(count / columns), columns
 
 
-def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
-    """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines."""
+def head(figure: Figure, found: Sequence[Finding], text: str, machines: Sequence[str], details: Sequence[str] = ()) -> None:
+    """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines whose runs are in
+    it. Empty `details` are left out."""
     inches = figure.get_figwidth()
-    small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
+    small = [part for line in [*details, *drawn_from(found, machines)] for part in _broken(line, inches, SMALL_POINTS)]
     blank = [Line2D([], [], linestyle="")] * len(small)
     # A legend, as only a legend can have two font sizes and get room from the layout.
     legend = figure.legend(
@@ -108,32 +109,54 @@ def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = Fal
     legend.set_alignment("left")
 
 
-def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
-    """Return lines that name the images and machines of all runs of these findings, or only of the judged ones."""
+def drawn_from(found: Sequence[Finding], machines: Sequence[str]) -> list[str]:
+    """Return lines that name the images of these findings and the machines whose runs are drawn."""
     places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
-    machines = [name for finding in found for name in (finding.verdict.look.machines if judged else ()) or finding.machines]
     about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
+def machines_of(found: Sequence[Finding], is_drawn: Callable[[ArmRun], object] | None = None) -> list[str]:
+    """Return the machines of the runs that are drawn, in the order in which they began. `is_drawn`: whether a run is; without
+    it, those with a value and, of a claim about a time, all."""
+    with_a_run = {
+        run.machine
+        for finding in found
+        for arm in finding.arms
+        for run in arm.runs
+        if (is_drawn(run) if is_drawn else run.value is not None or finding.claim.measure.kind == "time")
+    }
+    return list(dict.fromkeys(name for finding in found for name in finding.machines if name in with_a_run))
+
+
+def machines_judged(found: Sequence[Finding]) -> list[str]:
+    """Return the machines of the runs that the verdicts rest on; of a finding that is not judged yet, of all with a value."""
+    return [name for finding in found for name in finding.verdict.look.machines or machines_of([finding])]
+
+
 TITLE_POINTS, PANEL_POINTS, SMALL_POINTS = 10, 9, 7.5
-PANEL_SHARE = 0.75
-"""Share of a panel's width for its title, which is centred over the axes; the names on the left move these to the right."""
 MARGIN = 0.2
 """Inches left free beside a title."""
 
 
-def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
-    """Write the title of a figure, with lines broken where they are too long. `options`: of the text, such as y."""
-    inches = figure.get_figwidth()
-    figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS, **options)
+def panel_titles(figure: Figure, axes: NDArray, titles: Sequence[Sequence[str]]) -> None:
+    """Write the title of each column of panels, `axes` [rows, columns], with lines broken where they are wider than its axes.
+    Its names on the left, which must be there already, move these to the right."""
+    names = sum(max(map(_names, column)) for column in axes.T)
+    room = (figure.get_figwidth() - names) / axes.shape[1]
+    for above, lines in zip(axes[0], titles, strict=True):
+        broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
+        above.set_title("\n".join(broken), fontsize=PANEL_POINTS)
 
 
-def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
-    """Write the title of a panel, broken where it is too long. `inches`: the panel's width with the names beside it."""
-    room = PANEL_SHARE * inches
-    broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
-    axis.set_title("\n".join(broken), fontsize=PANEL_POINTS)
+def _names(axis: Axes) -> float:
+    """Return how wide the names on the left of an axis are, in inches, with the ticks."""
+    lines = [(line, float(label.get_fontsize())) for label in axis.get_yticklabels() for line in label.get_text().split("\n")]
+    return TICKS + max((width_in_points(line, size) for line, size in lines), default=0) / 72
+
+
+TICKS = 0.15
+"""Inches between the names of an axis and the axis."""
 
 
 def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
@@ -169,14 +192,9 @@ MOST_LEVELS, STEP = 5, 2
 """Points of a row are at MOST_LEVELS heights; consecutive runs are STEP levels apart."""
 
 
-def machines_of(found: Sequence[Finding]) -> list[str]:
-    return list(dict.fromkeys(machine for finding in found for machine in finding.machines))
-
-
-def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged]) -> None:
-    """Explain below the picture the shapes, if there are several machines, and filled and hollow points, if some are hollow.
+def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged], machines: Sequence[str]) -> None:
+    """Explain below the picture the shapes, if there are several `machines`, and filled and hollow points, if some are hollow.
     `judged`: of each finding."""
-    machines = machines_of(found)
     shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
     fills = [_point("o", "none", "hollow: not judged yet")]
     if any(judged):

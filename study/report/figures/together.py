@@ -13,10 +13,11 @@ from matplotlib.patches import Patch
 from study.counted import counted
 from study.judge.contrasts import Contrast
 from study.judge.family import Finding
+from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial
-from study.report.designs import effect_name
+from study.report.designs import combinations, effect_name, how_off
 from study.report.figures.factorial import draw_effect, draw_zero
-from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
+from study.report.figures.style import MARKS, PALETTE, head, machines_judged, panels
 from study.report.phrases import NO_INTERVAL
 
 LANE_INCHES, GAP_INCHES = 0.2, 0.12
@@ -73,7 +74,8 @@ def effects_side_by_side(found: Sequence[Finding]) -> Figure:
     figure.legend(
         handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
     )  # fmt: skip
-    title(figure, ["What each part is worth on average over the others, in each regime", *drawn_from(found, judged=True)[:1]])
+    text = f"What each part is worth on average over the others, in each regime ({combinations(rule.design)})"
+    head(figure, found, text, machines_judged(found), details=[how_off(found[0].claim, all_claims())])
     return figure
 
 

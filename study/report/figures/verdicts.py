@@ -36,7 +36,7 @@ from study.report.figures.sheet import (
     text_part,
     wrapped,
 )  # fmt: skip
-from study.report.figures.style import INK, PALETTE, SIDES, SOFT, beside, sides
+from study.report.figures.style import INK, PALETTE, SIDES, SOFT, beside, machines_judged, sides
 from study.report.overview import on_paper_line, outcome_words, section_words, standing, tested
 
 MARKS = {
@@ -165,11 +165,15 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
         text_part([outcome_words(found), *undrawn], inches, 9, color=INK),
     ]
     if judged:
-        machines = dict.fromkeys(machine for one in judged for machine in one.verdict.look.machines or one.machines)
         places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
         scales = dict.fromkeys(one.scale for one in judged)
         about = [regime_words(scale, judged) for scale in scales]
-        texts = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
+        texts = [
+            *about,
+            f"Images: {', '.join(places)}. Machines: {machine_words(machines_judged(judged))}.",
+            SIDES,
+            phrases.N_MEANS,
+        ]
         head += [text_part(texts, inches, color=SOFT), legend_part(_meanings(judged), inches)]
     return head
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up_arms import arm_of, with_runs
-from made_up_findings import CLAIMS, MadeUp, found
+from made_up_findings import CLAIMS, MANY, MadeUp, found
 from matplotlib.lines import Line2D
 
 from study.plan.tuned import Tuned
@@ -44,9 +44,8 @@ def by_arm(lines: Iterable[Line2D], labels: Iterable[str]) -> dict[str, str]:
     return {label: colours[label] for label in labels if label in colours}
 
 
-@pytest.mark.parametrize("name", NOT_FACTORIAL)
-def test_no_two_arms_look_alike_the_first_ten_differ_in_colour_and_those_compared_share_theirs_with_none(name):
-    claim = CLAIMS[name]
+@pytest.mark.parametrize("claim", [*(CLAIMS[name] for name in NOT_FACTORIAL), MANY], ids=[*NOT_FACTORIAL, "many"])
+def test_no_two_arms_look_alike_the_first_twelve_differ_in_colour_and_those_compared_share_theirs_with_none(claim):
     looks = {arm.label: look_of(claim, arm.label) for arm in claim.arms}
     assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(looks)
     assert len({look["color"] for look in looks.values()}) == min(len(looks), len(PALETTE))
@@ -93,8 +92,12 @@ def test_an_arm_has_one_colour_in_all_pictures_of_times_whichever_arms_have_runs
     assert drawn == [{label: color_of(claim, label) for label in labels}] * 3
 
 
-def test_arms_after_the_tenth_are_drawn_too():
-    of = CLAIMS["fidelity"]
+def test_no_claim_of_the_study_has_more_arms_than_there_are_colours():
+    assert max(len(CLAIMS[name].arms) for name in NOT_FACTORIAL) <= len(PALETTE)
+
+
+def test_arms_after_the_last_colour_are_drawn_too():
+    of = MANY
     rule = RatioOfTimes(treated="printed", control=of.rule.control, no_effect_within=1.25)
     reported = replace(of.reported, value=2.0)
     claim = replace(of, measure=CLAIMS["dropout_slower"].measure, rule=rule, reported=reported, other_readings=())

@@ -1,19 +1,22 @@
 """study/report/drawn.py: what the web page draws itself, of runs made up here."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from made_up_arms import arm_of, decided
+from made_up_findings import MANY
 from scipy import stats
 
 from study.judge.intervals import Difference
 from study.plan.claim_files import all_claims
 from study.report import drawn
-from study.report.drawn import BAR_WIDTH, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
-from study.report.figures.style import PALETTE
+from study.report.designs import arm_name
+from study.report.drawn import BAR_WIDTH, LEFT, LETTERS, LINE, RIGHT, WIDTH, curves_of, interval_of, points_of
+from study.report.figures.style import PALETTE, width_in_points
 
 CLAIMS = all_claims()
 TIMES = CLAIMS["dropout_slower"]
@@ -46,6 +49,27 @@ def test_an_interval_wider_than_the_points_is_drawn_whole():
     assert low < min(few + CONTROL)
     assert values_of(picture, mean["low"], mean["high"]) == pytest.approx([low, high], abs=0.05)
     assert not (picture["is_cut"] or mean["is_cut_below"] or mean["is_cut_above"])
+
+
+def test_runs_without_a_value_are_beside_the_axis_and_the_caption_counts_them():
+    claim = CLAIMS["column_colour"]
+    picture = shown(claim, arm_of("2012", [1.0, None, 3.0, None], recipe=claim.recipe("ALEXNET_32", "2012"), tuned={}))
+    beside = [point for point in picture["arms"][0]["points"] if not point["there"]]
+    assert [point["x"] for point in beside] == [picture["gone"]] * 2 and picture["gone"] > picture["ticks"][-1]["x"] + 20
+    assert picture["gone"] < picture["width"] and all("not measured" in point["text"] for point in beside)
+    assert picture["hollow"] == "Hollow, beside the axis: a run that was not measured (2 of 4)"
+
+
+def test_a_run_that_never_arrived_is_at_its_last_epoch_and_the_caption_says_so():
+    picture = shown(TIMES, *with_recipes(TIMES, none=[8.0, 9.0], dropout=[10.0, None]))
+    late = picture["arms"][1]["points"][1]
+    assert values_of(picture, late["x"])[0] == pytest.approx(TIMES.recipe("ALEXNET_32", "dropout").optim.epochs, abs=0.3)
+    assert picture["gone"] is None and picture["hollow"].endswith("had not arrived by then (1 of 4)")
+
+
+def test_without_a_run_that_lacks_a_value_no_hollow_point_is_explained():
+    picture = shown(NORM, *with_recipes(NORM, **{"2012": CONTROL, "none": CONTROL}))
+    assert picture["hollow"] == "" and picture["gone"] is None
 
 
 def test_an_interval_far_beyond_the_points_ends_at_the_edge_and_is_marked_as_cut():
@@ -98,16 +122,42 @@ def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points
     assert all(0 <= bar[end] <= BAR_WIDTH for end in ("lower", "upper", "paper"))
 
 
-def test_the_page_has_ten_colours_for_arms_in_each_of_its_schemes():
+def test_the_page_has_twelve_colours_for_arms_in_each_of_its_schemes():
     style = (Path(drawn.__file__).parent / "templates" / "page.css").read_text()
-    schemes = [dict(re.findall(r"--a(\d): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
-    assert len(schemes) == 3 and all(len(set(colours.values())) == len(PALETTE) == 10 for colours in schemes)
+    schemes = [dict(re.findall(r"--a(\d+): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
+    assert len(schemes) == 3 and all(len(set(colours.values())) == len(PALETTE) == 12 for colours in schemes)
 
 
 def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
-    curve, claim = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}, CLAIMS["fidelity"]
+    curve, claim = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}, MANY
     arms = tuple(arm_of(arm.label, [1.0], curve=(curve,)) for arm in claim.arms)
     picture = curves_of(SimpleNamespace(claim=claim, arms=arms))
     looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
     assert len(set(looks)) == len(arms) > len(PALETTE) and len({dashes for _, dashes in looks[:4]}) == 4
     assert looks == [(name["colour"], name["dashes"]) for name in picture["names"]]
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if len(claim.arms) > 4])
+def test_names_of_arms_are_whole_no_two_alike_and_fit_beside_the_points(name):
+    claim = CLAIMS[name]
+    base = claim.default_bases[0]
+    arms = [arm_of(arm.label, [40.0, 41.0], recipe=claim.recipe(base, arm.label), tuned={}) for arm in claim.arms]
+    picture = points_of(SimpleNamespace(claim=claim, claim_name=name, base=base, arms=arms))
+    names = ["".join(line["text"] for line in arm["name"]) for arm in picture["arms"]]
+    assert names == [arm_name(claim, arm.label) for arm in arms] and len(set(names)) == len(arms)
+    widths = [width_in_points(line["text"], LETTERS) for arm in picture["arms"] for line in arm["name"]]
+    assert max(widths) < picture["left"] - 6
+    tops = [line["y"] for arm in picture["arms"] for line in arm["name"]]
+    assert tops == sorted(tops) and min(np.diff(tops)) >= LINE
+
+
+def test_a_name_that_cannot_be_broken_widens_the_picture_and_not_the_room_of_the_points():
+    def with_label(label: str) -> dict:
+        arms = tuple(replace(arm, label=label) if arm.label == "none" else arm for arm in NORM.arms)
+        rule = replace(NORM.rule, treated=label)
+        claim = replace(NORM, arms=arms, rule=rule, default_arms=())
+        return shown(claim, arm_of(label, [40.0], recipe=claim.recipe("ALEXNET_32", label)))
+
+    short, long = map(with_label, ("x" * 5, "x" * 60))
+    assert short["left"] == LEFT and long["left"] > 300
+    assert long["right"] - long["left"] == short["right"] - short["left"]

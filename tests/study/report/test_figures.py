@@ -25,11 +25,11 @@ from study.questions.measures import NeighbourGain
 from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
-from study.report.figures.curves import GREY, training_curves
+from study.report.figures.curves import training_curves
 from study.report.figures.draw import draw, drawn_of, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
-from study.report.figures.style import panels, style, title
+from study.report.figures.style import PANEL_POINTS, head, panel_titles, panels, style, width_in_points
 from study.report.pages import write_report
 
 IMPORT = """
@@ -185,16 +185,37 @@ def test_arrays_that_figure_4_cannot_be_drawn_from_are_refused_by_their_file(tmp
         read_arrays(path)
 
 
+ABOUT = [scale.about for scale in SCALES.values()]
+
+
 @pytest.mark.parametrize("width", [3, 5.5, 9])
 def test_a_long_title_stays_within_its_figure(width):
     with style():
         figure, _ = panels(1, 1, (width, 8))
         FigureCanvasAgg(figure)
-        title(figure, ["short", *(scale.about for scale in SCALES.values())])
+        head(figure, [], f"short, {' '.join(ABOUT)}", [], details=["", *ABOUT])
         figure.canvas.draw()
-        (drawn,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
-        extent = drawn.get_window_extent()
-        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width and "overfits them" in drawn.get_text()
+        (title,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
+        drawn = [text for text in (title, *figure.legends[0].get_texts()) if text.get_text()]
+        for extent in (text.get_window_extent() for text in drawn):
+            assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
+        assert "overfits" in title.get_text() and len(drawn) > len(ABOUT)
+
+
+@pytest.mark.parametrize("names", [["2012", "none"], ["a-name-of-an-arm-that-is-much-longer-than-most-others", "none"]])
+def test_the_title_of_a_panel_is_broken_only_where_its_line_is_wider_than_the_axes(names):
+    line = "(judged with n=12/9 of the runs shown; paper: +0.4 points)"
+    with style():
+        figure, axes = panels(1, 1, (6.8, 3))
+        axes[0, 0].set(yticks=[0, 1], yticklabels=names)
+        FigureCanvasAgg(figure)
+        panel_titles(figure, axes, [[line]])
+        figure.canvas.draw()
+        (axis,) = axes[0]
+        fits = width_in_points(line, PANEL_POINTS) / 72 <= axis.get_window_extent().width / figure.dpi
+        assert (axis.get_title() == line) == fits == (names[0] == "2012")
+        extent = axis.title.get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width
 
 
 def test_names_of_machines_become_parts_of_file_names():
@@ -260,15 +281,27 @@ def test_test_errors_stand_in_a_panel_beside_the_epochs_and_not_on_their_axis(ne
     assert low <= min(errors) and max(errors) <= high and axis.get_ylim() != (low, high)
 
 
-def test_of_many_arms_those_that_are_not_compared_are_grey_and_no_two_lines_are_alike(nearest):
+def test_curves_of_a_claim_about_the_top_5_error_show_it_at_the_end_and_call_the_others_top_1(nearest):
+    (one,), _ = nearest
+    (arm,) = one.arms
+    arm = with_runs(arm, errors=[{"test_error": 0.5, "test_top5_error": 0.2}])
+    claim = all_claims()["response_norm_top5"]
+    figure = training_curves([replace(one, claim=claim, scale="tiny-imagenet-100", arms=(arm,))])
+    axis, ends = figure.axes
+    assert list(ends.lines[0].get_ydata()) == [20.0] and ends.get_title().startswith("top-5 test")
+    assert axis.get_ylabel() == "top-1 training error, %"
+    assert training_curves([one]).axes[0].get_ylabel() == "training error, %"
+
+
+def test_of_many_arms_those_that_are_not_compared_are_thin_and_no_two_lines_have_one_colour(nearest):
     (one,), _ = nearest
     claim = all_claims()["fidelity"]
     arms = tuple(replace(one.arms[0], label=arm.label) for arm in claim.arms)
     axis, _ = training_curves([replace(one, claim=claim, arms=arms)]).axes
-    looks = {line.get_label(): (line.get_color(), str(line._unscaled_dash_pattern)) for line in axis.lines}
-    assert len(looks) == len(set(looks.values())) == len(arms)
-    coloured = {label for label, (color, _) in looks.items() if color != GREY}
-    assert coloured == {claim.rule.control, *claim.rule.treated_arms}
+    assert len({line.get_color() for line in axis.lines}) == len(axis.lines) == len(arms)
+    widest = max(line.get_linewidth() for line in axis.lines)
+    thick = {line.get_label() for line in axis.lines if line.get_linewidth() == widest}
+    assert thick == {claim.rule.control, *claim.rule.treated_arms}
 
 
 def test_the_title_of_curves_is_the_claim(nearest):

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 from made_up_arms import HERE, THERE, arm_of, case_of, decided
 from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, MadeUp, at_own, found, lanes, titles
+from matplotlib.text import Text
 
 from study.questions.measures import NeighbourGain
 from study.record.tables import TEST_COLUMNS
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
+from study.report.figures.rates import rates
 from study.report.figures.style import MACHINE_MARKS, PALETTE, color_of
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
@@ -81,7 +83,16 @@ def test_the_legend_says_for_how_many_epochs_a_regime_trains():
 
 
 def test_errors_of_each_kind_have_an_axis_of_their_own():
-    figure = worth_of_parts([found("weight_decay"), found("dropout_overfits"), found("response_norm")])
+    names = (
+        "weight_decay",
+        "dropout_overfits",
+        "response_norm",
+        "response_norm_top5",
+        "overlap_pooling_top5",
+        "two_columns_top5",
+    )
+    figure = worth_of_parts([found(name) for name in names])
+    assert len(titles(figure.axes[list(KINDS).index("top-5 test error")])) == 3
     assert [axis.get_xlabel().partition(", ")[0] for axis in figure.axes] == [f"points of {kind}" for kind in KINDS]
 
 
@@ -196,6 +207,31 @@ def test_each_machines_runs_have_a_shape_of_their_own_which_the_legend_names(dra
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == [HERE, THERE]
 
 
+CARD, PROCESSOR = "card", "processor"
+
+
+def words_of(figure) -> str:
+    """All that a picture says."""
+    return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
+
+
+@pytest.mark.parametrize("draw", [errors_at_end, worth_of_parts])
+def test_a_machine_none_of_whose_runs_has_a_value_is_not_named(draw):
+    one = found("response_norm")
+    (control, *rest) = one.arms
+    arms = (arm_of(control.label, {CARD: FIVE, PROCESSOR: [None, "diverged"]}), *rest)
+    words = words_of(draw([MadeUp(**vars(one) | {"arms": arms, "machines": (PROCESSOR, HERE, CARD)})]))
+    assert CARD in words and PROCESSOR not in words
+
+
+def test_a_machine_all_of_whose_runs_never_arrived_is_named_as_they_are_drawn():
+    one = found("dropout_slower")
+    (control, *rest) = one.arms
+    arms = (arm_of(control.label, {CARD: FIVE, PROCESSOR: [None]}), *rest)
+    figure = time_to_target([MadeUp(**vars(one) | {"arms": arms, "machines": (HERE, CARD, PROCESSOR)})])
+    assert PROCESSOR in words_of(figure)
+
+
 def test_runs_that_the_verdict_rests_on_are_filled_and_later_ones_hollow():
     """Of the first look are three runs of the arm and five of the control."""
     one = found("response_norm")
@@ -274,6 +310,25 @@ def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
     assert labels[0] == "2012 (n=2, 1 without)"
 
 
+def test_an_arrow_of_runs_that_never_arrived_is_filled_where_the_verdict_rests_on_them():
+    """Of the first look are five runs of dropout and three without; the sixth of dropout came later."""
+    one = found("dropout_slower", [None] * 3, control=[None] * 6)
+    arrows = time_to_target([one]).axes[1]
+    rows = {label.get_text(): at for at, label in enumerate(arrows.get_yticklabels())}
+    drawn = {
+        name: [line.get_markerfacecolor() != "none" for line in marks(arrows, ">") if round(line.get_ydata()[0]) == at]
+        for name, at in rows.items()
+    }
+    assert drawn["none"] == [True] and drawn["dropout"] == [True, False]
+    assert [text.get_text() for text in arrows.texts if round(text.xy[1]) == rows["dropout"]] == ["5 never", "1 never"]
+
+
+def test_of_curves_that_run_together_the_broken_and_thinner_one_is_on_top():
+    shares = time_to_target([found("dropout_slower", [None] * 3, control=[None] * 6)]).axes[0].lines
+    solid, dashed = (next(line for line in shares if line.get_linestyle() == style) for style in ("-", "--"))
+    assert solid.get_zorder() < dashed.get_zorder() and solid.get_linewidth() > dashed.get_linewidth()
+
+
 @pytest.mark.parametrize(("last", "never", "end"), [(8.0, False, 9.2), (8.0, True, 40.0)])
 def test_the_axis_of_times_ends_soon_after_the_last_run_if_all_arrived(last, never, end):
     one = found("dropout_slower", [5.0, 6.0, None if never else last])
@@ -297,7 +352,8 @@ def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_whi
     kept = ({claim.measure.stored_as: kernels}, {}, {claim.measure.stored_as: kernels})
     arm = arm_of("2012", [1.0, None, 3.0], chance=(0.5, None, 0.04), from_weights=kept)
     one = MadeUp(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
-    shares = figure_3(claim.measure, [one]).axes[1]
+    figure = figure_3(claim.measure, [one])
+    shares = figure.axes[1]
     assert [text.get_text() for text in shares.get_yticklabels()] == ["seed 0", "seed 2"]
     beside = [text.get_text() for text in shares.texts if text.xy[0] > 1]
     assert beside == ["1 points, 0.5", "3 points, 0.04, seen", "difference,\np by chance"]
@@ -305,3 +361,24 @@ def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_whi
 
 def test_nearest_images_are_no_part_of_the_network():
     assert not any(is_kind(NeighbourGain()) for is_kind in KINDS.values())
+
+
+def test_figure_3_names_only_machines_whose_kernels_are_drawn_and_counts_no_other_run_as_shown():
+    claim = CLAIMS["column_colour"]
+    kernels = [[[[float(i == c)]] for c in range(3)] for i in range(4)]
+    kept = [{claim.measure.stored_as: kernels}] * 3 + [{}]
+    chances = {"chance": (0.5, 0.04, 0.6, None), "power": (1.0, 1.0, 1.0, None)}
+    arm = arm_of("2012", {CARD: [1.0, 3.0, 2.0], PROCESSOR: [None]}, from_weights=kept, **chances)
+    verdict = decided(claim, {"2012": arm_of("2012", {CARD: [1.0, 3.0, 2.0]}, **{k: v[:3] for k, v in chances.items()})})
+    facts = {"claim": claim, "arms": (arm,), "machines": (PROCESSOR, CARD), "verdict": verdict}
+    words = words_of(figure_3(claim.measure, [MadeUp(**vars(found("response_norm")) | facts)]))
+    assert CARD in words and PROCESSOR not in words and "of the runs shown" not in words
+
+
+def test_the_search_for_rates_names_the_machine_of_its_trials_and_not_that_of_the_runs():
+    one = at_own("batch_norm", machines=(PROCESSOR,))
+    trials = [{"value": 0.01, "validation_error": 0.3, "epochs": 12, "outcome": "finished"}]
+    entry = {"trials": trials, "value": 0.01, "tuned_on": "made up", "machine": CARD}
+    arms = tuple(replace(arm_of(arm.label, {PROCESSOR: FIVE}), tuned=entry) for arm in one.arms)
+    words = words_of(rates([MadeUp(**vars(one) | {"arms": arms})]))
+    assert CARD in words and PROCESSOR not in words

@@ -14,6 +14,7 @@ from study.report.phrases import (
     against_control_words,
     effect_words,
     judged_words,
+    mean_words,
     number,
     p_value,
     paper_says,
@@ -22,6 +23,7 @@ from study.report.phrases import (
     runs_words,
     without_a_result,
 )
+from study.report.plain_tables import table
 
 CLAIMS = all_claims()
 
@@ -85,7 +87,7 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 )
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
-    arms = [SimpleNamespace(label=label, runs=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
+    arms = [arm_of(label, [40.0] * count) for label, count in zip(("none", "2012"), shown, strict=True)]
     verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, look=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
@@ -156,12 +158,19 @@ def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
 )
 def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
     arm = arm_of("none", [40.0] * 5)
-    assert without_a_result(with_runs(arm, outcome=(*ends, *[run.outcome for run in arm.runs[len(ends) :]]))) == says
+    arm = with_runs(arm, outcome=(*ends, *[run.outcome for run in arm.runs[len(ends) :]]))
+    assert without_a_result(arm, CLAIMS["response_norm"]) == says
 
 
 def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
     arm = arm_of("none", [90.0] * 3, learned_nothing=(True, False, False))
-    assert without_a_result(arm) == "1 of 3 did not learn"
+    assert without_a_result(arm, CLAIMS["response_norm"]) == "1 of 3 did not learn"
+
+
+def test_a_run_that_learned_and_was_not_measured_counts_as_one_without_a_result_but_not_one_that_never_arrived():
+    arm = arm_of("2012", [1.0, None, None])
+    assert without_a_result(arm, CLAIMS["column_colour"]) == "2 of 3 not measured"
+    assert without_a_result(arm_of("none", [5.0, None]), CLAIMS["dropout_slower"]) == "none"
 
 
 def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone():
@@ -175,3 +184,18 @@ def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone()
 )
 def test_a_p_value_near_the_limit_shows_on_which_side_of_it_it_is(p, says):
     assert p_value(p) == says
+
+
+@pytest.mark.parametrize(("runs", "says"), [([], "-"), ([None], "-"), ([40.0], "40.00 (no interval)")])
+def test_a_mean_of_no_run_is_a_dash_and_that_of_one_run_has_no_interval(runs, says):
+    assert mean_words(arm_of("none", runs), CLAIMS["response_norm"]) == says
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_column_without_a_value_in_any_row_is_left_out_and_one_that_must_stay_stays(rows):
+    made = table([{"arm": f"{row}", "against control": "-", "runs": "-"} for row in range(rows)], keep=("arm", "runs"))
+    assert made["head"] == ["arm", "runs"] and made["same"] == ""
+
+
+def test_a_value_of_a_table_with_one_row_stays_in_its_column():
+    assert table([{"arm": "2012", "test error": "40%"}])["head"] == ["arm", "test error"]
