@@ -23,7 +23,6 @@ from study.report.phrases import (
     runs_words,
     without_a_result,
 )
-from study.report.plain_tables import table
 
 CLAIMS = all_claims()
 
@@ -189,13 +188,3 @@ def test_a_p_value_near_the_limit_shows_on_which_side_of_it_it_is(p, says):
 @pytest.mark.parametrize(("runs", "says"), [([], "-"), ([None], "-"), ([40.0], "40.00 (no interval)")])
 def test_a_mean_of_no_run_is_a_dash_and_that_of_one_run_has_no_interval(runs, says):
     assert mean_words(arm_of("none", runs), CLAIMS["response_norm"]) == says
-
-
-@pytest.mark.parametrize("rows", [1, 2])
-def test_a_column_without_a_value_in_any_row_is_left_out_and_one_that_must_stay_stays(rows):
-    made = table([{"arm": f"{row}", "against control": "-", "runs": "-"} for row in range(rows)], keep=("arm", "runs"))
-    assert made["head"] == ["arm", "runs"] and made["same"] == ""
-
-
-def test_a_value_of_a_table_with_one_row_stays_in_its_column():
-    assert table([{"arm": "2012", "test error": "40%"}])["head"] == ["arm", "test error"]

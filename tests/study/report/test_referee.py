@@ -355,7 +355,17 @@ def test_the_images_part_of_the_spread_is_of_the_runs_that_learned_something():
 def test_what_every_row_says_is_said_once_and_what_none_says_is_left_out():
     rows = [{"claim": "a", "data": "x", "notes": "-", "n": 3}, {"claim": "b", "data": "x", "notes": "-", "n": 3}]
     assert table(rows, keep=("n",)) == {"head": ["claim", "n"], "rows": [["a", 3], ["b", 3]], "same": "data x"}
-    assert table(rows[:1])["head"] == list(rows[0]) and table([])["rows"] == []
+    assert table([])["rows"] == []
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_column_without_a_value_in_any_row_is_left_out_and_one_that_must_stay_stays(rows):
+    made = table([{"arm": f"{row}", "against control": "-", "runs": "-"} for row in range(rows)], keep=("arm", "runs"))
+    assert made["head"] == ["arm", "runs"] and made["same"] == ""
+
+
+def test_a_value_of_a_table_with_one_row_stays_in_its_column():
+    assert table([{"arm": "2012", "test error": "40%"}])["head"] == ["arm", "test error"]
 
 
 def test_arms_at_their_own_rates_are_in_no_table_of_spreads():
