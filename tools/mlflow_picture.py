@@ -18,6 +18,7 @@ from alexnet.errors import Refused
 from study.output import redacted
 
 START_SECONDS = 180
+MOST_PAGES = 20
 """How long the MLflow server may take to start."""
 
 
@@ -65,7 +66,9 @@ def photograph(path: Path, claim: str) -> Path:
             with contextlib.suppress(Exception):  # close the assistant, if this version of MLflow opens one
                 page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
                 page.get_by_role("button", name="Close").click(timeout=3000)
-            while (more := page.get_by_role("button", name="Load more")).count():  # MLflow lists 100 runs at a time
+            for _ in range(MOST_PAGES):  # MLflow lists 100 runs at a time
+                if not (more := page.get_by_role("button", name="Load more")).count():
+                    break
                 more.click()
                 page.wait_for_timeout(3000)
             page.mouse.move(0, 0)  # no tooltip

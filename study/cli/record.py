@@ -29,11 +29,9 @@ def add_to(verbs: Verbs) -> None:
         metavar="CLAIM",
         help="instead, put the runs in the tables of RESULTS_DIR into MLflow, with curves and verdicts, where there are no "
         "run folders: those of the named claims, or of all. Nothing is trained or downloaded. One claim at one scale takes "
-        "about 20 s, all of them 15 minutes; stopped, the same command goes on",
+        "about 20 s, all of them perhaps 15 minutes (an estimate); stopped, the same command goes on",
     )
-    parser.add_argument(
-        "--scale", default=os.environ.get("SCALE") or None, help="with --tables: only runs at this scale; default: all scales"
-    )
+    parser.add_argument("--scale", help="with --tables: only runs at this scale; default: SCALE, else all scales")
     text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
     parser = add_verb(verbs, "table", export_table, text)
     parser.add_argument(
@@ -52,6 +50,8 @@ def record_runs(args: argparse.Namespace) -> int:
     if args.tables is not None:
         record_from_tables(args)
         return 0
+    if args.scale:
+        raise Refused(f"--scale: {args.scale} is for --tables; without it, all runs of the directory are recorded")
     spool = args.spool or spool_dir()
     if not spool.is_dir():
         raise Refused(f"spool: no folder {spool}")
@@ -66,32 +66,34 @@ def record_runs(args: argparse.Namespace) -> int:
     count = tables.merge(folder, _of_this_folder(results), skipped.append)
     counts = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
     Console().say(f"{counted(len(results), 'finished run')} in {spool}: {counts}")
+    code = _print_skipped(skipped)
     _summarize(results, experiments, folder, spool)
-    return _print_skipped(skipped)
+    return code
 
 
 def record_from_tables(args: argparse.Namespace) -> None:
     """Put the runs of the tables into MLflow."""
-    from study.cli.record_tables import record_tables
+    from study.cli.record_tables import record_tables, wanted_rows
     from study.record.mlflow_store import Store
 
     if args.spool:
         raise Refused(f"spool: {args.spool} is given before --tables, which reads no run folders; name claims after it")
-    lock_dir = writable(spool_dir(), "SPOOL_DIR")
+    wanted = wanted_rows(there(results_dir(), "RESULTS_DIR"), args.tables, args.scale or os.environ.get("SCALE"))
+    lock_dir = writable(spool_dir(), "SPOOL_DIR")  # nothing is written before the names are known to be right
     with _mlflow_answers():
-        record_tables(Store(), there(results_dir(), "RESULTS_DIR"), lock_dir, args.tables, args.scale)
+        record_tables(Store(), wanted, lock_dir)
 
 
 def _summarize(results: Sequence[RunResult], experiments: Collection[str], folder: Path, spool: Path) -> None:
     """Write the summaries of the claims that use these results, as far as MLflow has experiments of them."""
-    from study.cli.summaries import places_of, write_summaries
-    from study.judge.evidence import find
-
     scales = {result.asked.scale for result in results}
     try:
+        from study.cli.summaries import places_of, write_summaries
+        from study.judge.evidence import find
+
         findings = find(folder, scales=scales)
-    except Refused as refused:  # the runs are recorded nevertheless
-        Console().say(f"no summaries in MLflow: {refused}")
+    except (Refused, ImportError) as error:  # the runs are recorded nevertheless
+        Console().say(f"no summaries in MLflow: {in_a_line(error)}")
         return
     names = {(result.key, result.machine.label) for result in results}
     places = [place for place in places_of(findings, names) if "/".join(("alexnet", *place)) in experiments]

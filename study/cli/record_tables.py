@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from alexnet.errors import choose
 from alexnet.recipe import Recipe, run_key
@@ -20,17 +23,27 @@ if TYPE_CHECKING:
     from study.record.mlflow_store import Store
 
 RUNS_A_SECOND = 6
-"""How many runs of 60 epochs MLflow takes into an SQLite store: 12 by CPU time, 3 on a core that eight processes shared."""
+"""How many runs MLflow takes into an SQLite store: 127 runs of 90 epochs took 22 s of CPU."""
 
 Place = tuple[str, str]
 """Claim and scale: what an experiment in MLflow is for."""
 
 
-def record_tables(store: "Store", folder: Path, lock_dir: Path, claims: Collection[str], scale: str | None) -> None:
-    """Put the runs of the named claims, by default of all, into the store, each under every claim that uses it, and then the
-    summaries. Raises Refused for names without runs in the tables. Called again, it only adds what is missing."""
-    console = Console()
-    console.say(f"judging the tables in {folder}")
+@dataclass(frozen=True)
+class WantedRows:
+    """The rows of the tables that are to be put into MLflow, by claim and scale."""
+
+    folder: Path  # of results
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    findings: Findings
+    asked: Mapping[Place, Sequence[AskedRow]]
+    left_out: int  # rows that no claim asks for any more, where all claims were asked for
+
+
+def wanted_rows(folder: Path, claims: Collection[str], scale: str | None) -> WantedRows:
+    """Return the rows of the named claims, by default of all. Raises Refused for names without runs in the tables."""
+    Console().say(f"judging the tables in {folder}")
     runs, curves = tables.read(folder)
     if scale:
         choose("SCALE", scale, sorted(set(runs.scale)))
@@ -39,18 +52,26 @@ def record_tables(store: "Store", folder: Path, lock_dir: Path, claims: Collecti
         choose("CLAIM", name, sorted({"all", *(finding.claim_name for finding in findings.found)}))
     wanted = set(claims) - {"all"}
     asked = {place: rows for place, rows in asked_rows(findings).items() if not wanted or place[0] in wanted}
+    used = {row.name for rows in asked.values() for row in rows}
+    return WantedRows(folder, runs, curves, findings, asked, 0 if wanted else len(findings.runs) - len(used))
+
+
+def record_tables(store: "Store", wanted: WantedRows, lock_dir: Path) -> None:
+    """Put these runs into the store, each under every claim that uses it, and then the summaries. Called again, it only adds
+    what is missing."""
+    console, asked = Console(), wanted.asked
     count = sum(map(len, asked.values()))
     seconds = f"at about {RUNS_A_SECOND} a second {time_words(count / RUNS_A_SECOND)}, if none are there yet"
     console.say(f"{counted(count, 'run')} in {counted(len(asked), 'experiment')}: {seconds}; if stopped, call again to go on")
-    table_runs, done, started = TableRuns(runs, curves), 0, time.monotonic()
+    table_runs, done, started = TableRuns(wanted.runs, wanted.curves), 0, time.monotonic()
     for number, ((claim, at), rows) in enumerate(asked.items(), 1):
         new = store.record(table_runs.results(rows), lock_dir, from_tables=True)
-        write_summaries(findings, [(claim, at)], folder, lock_dir, console)
+        write_summaries(wanted.findings, [(claim, at)], wanted.folder, lock_dir, console)
         done += len(rows)
         left = time_words((time.monotonic() - started) / done * (count - done))
         console.say(f"{number} of {len(asked)}: {claim} at {at}, {counted(len(rows), 'run')}, {new} new; about {left} left")
-    if not wanted and (out := len(findings.runs) - len({row.name for rows in asked.values() for row in rows})):
-        console.say(f"{counted(out, 'run')} left out: no claim asks for their settings any more")
+    if wanted.left_out:
+        console.say(f"{counted(wanted.left_out, 'run')} left out: no claim asks for their settings any more")
 
 
 def time_words(seconds: float) -> str:

@@ -26,7 +26,7 @@ class Tuned:
     def read(cls, folder: Path) -> "Tuned":
         """Read the rates of `folder`; if it has no file, those that come with the code. Raises Refused for a damaged file."""
         for one in (folder, *COMMITTED):
-            if (entries := results_folder.read_json(one, FILE, _shaped)) is not None:
+            if (entries := results_folder.read_json(one, FILE, _shaped, may_lack=one != folder)) is not None:
                 return cls(entries)
         return cls()  # a checkout without its results/
 

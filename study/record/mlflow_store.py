@@ -183,6 +183,9 @@ class Store:
                     break
                 self.client.delete_run(run.info.run_id)  # it was trained again, for example because its folder was deleted
                 continue
+            if _is_from_tables(run) != from_tables:  # begun from the other source and never ended
+                self.client.delete_run(run.info.run_id)
+                continue
             try:
                 self._write(run, result, from_tables)
                 wrote = True
@@ -369,8 +372,10 @@ def _written(run: "Run") -> tuple[str, str, int, bool]:
 
 def _is_newer(result: RunResult, from_tables: bool, written: tuple[str, str, int, bool]) -> bool:
     """Return whether a result takes the place of the written one: it differs and ended later, or it is the whole result of what
-    was made from the tables."""
+    was made from the tables. A row of the tables never takes the place of a whole result."""
     outcome, weights, ended_ms, was_from_tables = written
+    if from_tables and not was_from_tables:
+        return False
     if (outcome, weights) in ((result.outcome, result.weights_sha256), (result.outcome, "")):
         return was_from_tables and not from_tables
     return result.ended_ms > ended_ms

@@ -16,7 +16,7 @@ ENTRY = {"value": 0.5, "at_edge": False, "trials": []}
 
 def test_a_folder_without_rates_has_those_of_the_checkout_and_one_with_rates_its_own(tmp_path):
     assert Tuned.read(tmp_path).entries == Tuned.committed().entries == json.loads((RESULTS / "tuned.json").read_text())
-    Tuned().with_entry("a", "shapes", "b", "c", ENTRY).write(tmp_path)
+    Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY).write(tmp_path)
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": ENTRY}}
 
 
@@ -28,6 +28,16 @@ def test_an_installed_package_reads_its_own_and_a_checkout_without_results_has_n
         folder.mkdir(parents=True)
         (folder / "tuned.json").write_text(json.dumps({"a/b/shapes": {"c": {**ENTRY, "value": value}}}))
         assert Tuned.committed().entries["a/b/shapes"]["c"]["value"] == value
+
+
+def test_a_checkout_that_lost_its_rates_hinders_no_other_folder(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    monkeypatch.setattr(tuned, "COMMITTED", (tmp_path / "plan", results))
+    Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY).write(results)
+    (results / "tuned.json").unlink()
+    assert Tuned.read(tmp_path / "mine").entries == {}
+    with pytest.raises(Refused, match=r"tuned\.json"):
+        Tuned.read(results)
 
 
 def test_putting_a_rate_leaves_the_others_and_what_it_was_put_into():

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_run
+from helpers import Killed, killed, made_up_result, small_run
 
 from alexnet.recipe import from_dict
 from study.cli.main import main
@@ -68,6 +68,42 @@ def test_the_whole_result_takes_its_place_and_keeps_it(store, tmp_path, monkeypa
     assert store.record(whole, tmp_path) == 1
     assert store.record(made, tmp_path, from_tables=True) == 0
     assert list(store.results()) == whole and "study.source" not in only_run(store).data.tags
+
+
+@pytest.mark.parametrize("first_from_tables", [False, True])
+def test_a_run_that_was_begun_from_the_other_source_and_not_ended_is_written_anew(
+    store, tmp_path, monkeypatch, first_from_tables
+):
+    whole = [made_up_result(small_run())]
+    made = from_tables(tmp_path / "results", whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "attach", lambda *_: killed())
+        with pytest.raises(Killed):
+            store.record(made if first_from_tables else whole, tmp_path, from_tables=first_from_tables)
+    assert store.record(whole if first_from_tables else made, tmp_path, from_tables=not first_from_tables) == 1
+    assert only_run(store).data.tags.get("study.source") == (None if first_from_tables else "tables")
+    store.record(whole, tmp_path)
+    assert list(store.results()) == whole
+
+
+def test_a_row_of_other_weights_and_a_later_end_takes_no_whole_results_place(store, tmp_path):
+    whole = made_up_result(small_run())
+    later = replace(whole, weights_sha256="0" * 64, ended_ms=whole.ended_ms + 60_000)
+    made = from_tables(tmp_path / "results", [later])
+    store.record([whole], tmp_path)
+    assert store.record(made, tmp_path, from_tables=True) == 0
+    assert list(store.results()) == [whole]
+
+
+@pytest.mark.parametrize("words", [["--tables", "dropuot"], ["--tables", "--scale", "shaeps"], ["--scale", "shapes"]])
+def test_a_mistyped_name_writes_nothing(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCALE", raising=False)
+    monkeypatch.setenv("RESULTS_DIR", str(COMMITTED))
+    monkeypatch.setenv("SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert main(["record", *words]) == 2
+    assert words[-1] in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
