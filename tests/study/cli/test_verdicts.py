@@ -1,6 +1,7 @@
 """`check`, `diff` and `merge`: verdicts as data. Runs are made up."""
 
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -158,7 +159,10 @@ def test_without_verdicts_or_tables_there_is_nothing_to_check(folder, capsys, mi
 @pytest.mark.slow
 def test_the_committed_verdicts_are_what_the_committed_tables_say(monkeypatch, capsys):
     monkeypatch.setenv("RESULTS_DIR", str(RESULTS))
-    assert main(["check"]) == 0, capsys.readouterr().out
+    code, out = main(["check"]), capsys.readouterr().out
+    assert code == 0, out
+    (in_report,) = re.findall(r"^!\[(\d+ findings): ", (RESULTS / "REPORT.md").read_text(), re.M)
+    assert out.startswith(f"{in_report} and ")  # and designs, which the report does not count as findings
 
 
 # ---- diff ------------------------------------------------------------------------------------------------------------
