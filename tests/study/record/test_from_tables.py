@@ -88,7 +88,8 @@ def test_a_run_that_was_begun_from_the_other_source_and_not_ended_is_written_ane
 
 def test_a_row_of_other_weights_and_a_later_end_takes_no_whole_results_place(store, tmp_path):
     whole = made_up_result(small_run())
-    later = replace(whole, weights_sha256="0" * 64, ended_ms=whole.ended_ms + 60_000)
+    times = {"started_ms": whole.started_ms + 600_000, "ended_ms": whole.ended_ms + 600_000}
+    later = replace(whole, weights_sha256="0" * 64, **times)
     made = from_tables(tmp_path / "results", [later])
     store.record([whole], tmp_path)
     assert store.record(made, tmp_path, from_tables=True) == 0
