@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -19,6 +20,14 @@ from study.plan.plan import PlannedRun
 from study.plan.results_folder import DIGESTS
 from study.record.mlflow_words import BaseSummary, Summary
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
+
+
+def whole_report(results: Path) -> str:
+    """REPORT.md, and after it the pages of the claims that it lists, in its order."""
+    report = (results / "REPORT.md").read_text()
+    claims = dict.fromkeys(re.findall(r"\]\((claims/[^)#]*)", report))
+    return "\n".join([report, *[(results / page).read_text() for page in claims]])
+
 
 SMALL = changed(
     FIGURE_1_A,

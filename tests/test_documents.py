@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from helpers import whole_report
 
 from study.cli.main import parser
 from study.judge.evidence import find
@@ -105,10 +106,10 @@ def test_durations_stand_in_one_place():
 
 
 def rows(text: str) -> list[dict[str, str]]:
-    """The rows of the first table of `text` that begins with "claim": by the name of the column."""
+    """The rows of the first table of `text` that begins with "claim", by the name of the column; of a link, its text."""
     _, begin, after = text.partition("| claim |")
     head, _, *lines = [
-        [planned.strip() for planned in line.strip("|").split(" | ")]
+        [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", cell.strip()) for cell in line.strip("|").split(" | ")]
         for line in (begin + after).split("\n\n")[0].splitlines()
         if line.startswith("|")
     ]
@@ -142,15 +143,36 @@ WRITTEN_BY_HAND = (("README.md", "What it says"), ("docs/findings.md", ""), ("do
 """Where numbers of results stand in sentences: a page, and its section."""
 
 
+NUMBER, INTERVAL = r"(?<![\w.])(?:x|[+-])?\d+\.\d+(?!\d)", r"\[-?[\d.]+, -?[\d.]+\]"
+
+
+def not_in(sources: str, part: str) -> set[str]:
+    """The numbers and intervals of the sentences of a part of a page (not of its tables or links) that are not in `sources`."""
+    prose = re.sub(r"<!-- [a-z]+: .*?<!-- end -->|\]\([^)]*\)", "", part, flags=re.S)
+    told = {one for pattern in (NUMBER, INTERVAL) for one in re.findall(pattern, prose)}
+    return told - {*re.findall(NUMBER, sources), *re.findall(r"\[[^]]*\]", sources)}
+
+
 @pytest.mark.parametrize(("name", "section"), WRITTEN_BY_HAND)
 def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, section):
-    page, report = (ROOT / name).read_text(), (ROOT / "results" / "REPORT.md").read_text()
+    page = (ROOT / name).read_text()
     part = page.partition(f"## {section}\n")[2].partition("\n## ")[0] if section else page
-    prose = re.sub(r"<!-- [a-z]+: .*?<!-- end -->|\]\([^)]*\)", "", part, flags=re.S)  # nor tables, nor what links lead to
-    number = r"(?<![\w.])(?:x|[+-])?\d+\.\d+(?!\d)"
-    in_prose = set(re.findall(number, prose)) | set(re.findall(r"\[-?[\d.]+, -?[\d.]+\]", prose))
-    assert in_prose, "nothing to test"
-    assert in_prose <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
+    assert re.search(NUMBER, part), "nothing to test"
+    assert not not_in(whole_report(ROOT / "results"), part)
+
+
+def test_every_number_in_a_section_on_some_claims_is_of_their_pages_or_of_one_that_the_section_links_to():
+    """So no number is right only because another claim has it by chance."""
+    sections = re.split(r"(?m)^(?=## )", (ROOT / "docs" / "findings.md").read_text())
+    on_claims = [part for part in sections if "<!-- found: " in part or "<!-- effects: " in part]
+    assert len(on_claims) > 10
+    for part in on_claims:
+        named = [name for names in re.findall(r"<!-- (?:found|effects): (.*?) -->", part) for name in names.split(", ")]
+        pages = {f"claims/{name.removesuffix('_own_rate')}.md" for name in named}
+        pages |= {"REPORT.md", *re.findall(r"\.\./results/(claims/\w+\.md)", part)}
+        sources = [path.read_text() for page in pages if (path := ROOT / "results" / page).exists()]
+        was_run = len(sources) > 1  # else the section tells only what the paper says
+        assert not (was_run and not_in("\n".join(sources), part)), part.splitlines()[0]
 
 
 def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report_does():
@@ -165,8 +187,9 @@ def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report
 
 def test_no_page_of_results_tells_a_number_with_the_noise_of_arithmetic():
     """Such as 0.006999999999999999."""
-    for name in ("REPORT.md", "REPRODUCTION.md"):
-        assert not re.findall(r"\d\.\d{9,}", (ROOT / "results" / name).read_text()), name
+    results = ROOT / "results"
+    for text in (whole_report(results), (results / "REPRODUCTION.md").read_text()):
+        assert not re.findall(r"\d\.\d{9,}", text)
 
 
 def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():

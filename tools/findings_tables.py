@@ -21,8 +21,8 @@ from study.plan.claim_files import get_claim
 from study.questions.own_rates import IN_TITLE, is_at_own_rates
 from study.questions.rules import Factorial
 from study.report import phrases
+from study.report.all_findings import PROXY, asked_of, overview_row, page_of
 from study.report.cautions import DIFFERS, readings_differ
-from study.report.claim_pages import PROXY, overview_row
 from study.report.designs import contrast_words, effect_name
 from study.report.overview import outcome_words
 from study.report.pages import SHOWS
@@ -55,6 +55,11 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def linked(finding: Finding, title: str, results: str) -> str:
+    """Return a title that links to the page of its claim. `results`: the way from the page to the folder of results."""
+    return f"[{title}]({results}/{page_of(asked_of(finding))})"
+
+
 def picture_lines(name: str) -> list[str]:
     """Return a picture with its text, if it was drawn."""
     path = RESULTS / "figures" / Path(name).name
@@ -75,7 +80,7 @@ def found_lines(found: Sequence[Finding], names: Sequence[str]) -> list[str]:
         for one in own:
             cells = overview_row(one)
             question = f"{title} ({one.base})" if scales.count(one.scale) > 1 else title
-            lines.append(row(question, in_words(one.scale), *(cells[column] for column in SHOWN)))
+            lines.append(row(linked(one, question, "../results"), in_words(one.scale), *(cells[column] for column in SHOWN)))
             for label, effect in one.readings.items():
                 words = phrases.effect_words(effect, one.claim.measure.unit)
                 readings.append(f"- {title}: {label}, {words} ({in_words(one.scale)})")
@@ -131,7 +136,7 @@ def regime_lines(found: Sequence[Finding], scales: Sequence[str]) -> list[str]:
         if isinstance(one.claim.rule, Factorial) or one.scale not in scales:
             continue  # a design has many effects, and none represents the others
         title, paper = one.claim.title.removesuffix(IN_TITLE), phrases.reported_words(one.claim).replace(" points", "")
-        claim = f"{title} ({one.base})" if one.claim_name in on_several else title
+        claim = linked(one, f"{title} ({one.base})" if one.claim_name in on_several else title, "results")
         cells.setdefault((claim, paper), {})[one.scale, is_at_own_rates(one.claim_name)] = in_a_cell(one)
 
     there = {column for of_claim in cells.values() for column in of_claim}

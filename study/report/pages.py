@@ -1,5 +1,6 @@
-"""Writes results/REPORT.md, results/REPRODUCTION.md, results/report.html and the figures from findings. Imports neither torch
-nor mlflow."""
+"""Writes REPORT.md, a page for each claim, REPRODUCTION.md, report.html and the figures from findings.
+
+Imports neither torch nor mlflow."""
 
 import base64
 import hashlib
@@ -22,8 +23,9 @@ from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import linkable, read_arrays
 from study.report import phrases
+from study.report.all_findings import claim_pages, facts, overview
 from study.report.architecture_table import architecture
-from study.report.claim_pages import claim_page, facts, overview
+from study.report.claim_sections import claim_section
 from study.report.designs import combinations, margin_words
 from study.report.effect_tables import other_errors_table, regimes_table
 from study.report.figures.draw import draw
@@ -41,6 +43,7 @@ from study.report.spreads import SpreadTable, spreads_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = {"REPORT.md": "report.md.j2", "REPRODUCTION.md": "reproduction.md.j2", "report.html": "report.html.j2"}
+PAGE_OF_A_CLAIM = "claim.md.j2"
 
 
 def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
@@ -52,9 +55,12 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
     context = describe(findings, pictures, drawn, folder)
-    for name, template in PAGES.items():
-        write_atomically(folder / name, _render(template, context, is_web_page=name.endswith(".html")).encode())
-    return list(dict.fromkeys([*(folder / name for name in PAGES), *drawn, *(p for paths in pictures.values() for p in paths)]))
+    pages = {name: (template, context) for name, template in PAGES.items()}
+    pages |= {claim["path"]: (PAGE_OF_A_CLAIM, {"claim": claim}) for claim in context["claims"]}
+    for name, (template, shown) in pages.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_atomically(folder / name, _render(template, shown, is_web_page=name.endswith(".html")).encode())
+    return list(dict.fromkeys([*(folder / name for name in pages), *drawn, *(p for paths in pictures.values() for p in paths)]))
 
 
 OVERVIEW_COLOURS = 64
@@ -107,9 +113,11 @@ def describe(
 ) -> dict[str, Any]:
     """Return everything that the templates show, as texts and numbers."""
     runs, found = findings.runs, findings.found
-    chosen = facts(found)
+    chosen, groups = facts(found), grouped(findings)
+    sections = [claim_section(group, pictures[name]) for name, group in groups.items()]
     return {
-        "sections": [claim_page(group, pictures[name]) for name, group in grouped(findings).items()],
+        "sections": sections,
+        "claims": claim_pages(list(groups.values()), sections),
         "outcome": outcome_words(found),
         "looks": looks_words(findings.found),
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",

@@ -8,6 +8,7 @@ from made_up_findings import FEW, HIGHER, LITTLE, SCALE, at_own, found
 from tools.findings_tables import made_anew, regime_lines, sure_words
 
 TITLE = "Without response normalization the error is higher"
+PAGE = "results/claims/response_norm.md"
 
 
 def rows(*findings) -> list[list[str]]:
@@ -18,15 +19,15 @@ def rows(*findings) -> list[list[str]]:
 
 def test_a_claim_has_a_row_with_a_column_for_each_regime_and_its_own_rates():
     line = rows(found("response_norm"), found("response_norm", LITTLE, FEW), at_own("response_norm"))
-    assert [cells[:2] for cells in line] == [[TITLE, "+1.4"]] and len(line[0]) == 5
+    assert [cells[:2] for cells in line] == [[f"[{TITLE}]({PAGE})", "+1.4"]] and len(line[0]) == 5
     assert line[0][2].startswith("+1.98 [") and line[0][2].endswith("<br>supported, n=3+5")
     assert line[0][3].startswith("+0.3") and line[0][4] == line[0][2]
 
 
 def test_a_claim_on_two_bases_has_a_row_for_each():
     assert [cells[0] for cells in rows(found("response_norm"), found("response_norm", LITTLE, base="MINE"))] == [
-        f"{TITLE} (ALEXNET_32)",
-        f"{TITLE} (MINE)",
+        f"[{TITLE} (ALEXNET_32)]({PAGE})",
+        f"[{TITLE} (MINE)]({PAGE})",
     ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import whole_report
 from PIL import Image
 
 from study.cli.main import main
@@ -172,7 +173,7 @@ def test_the_effect_of_each_split_and_their_mean_are_those_of_the_table_by_hand(
         effects.append(np.mean(errors["slower"]) - np.mean(errors["control"]))
     content = json.loads((asked / "results" / "verdicts.json").read_text())["verdicts"]
     assert [one["verdict"]["effect"]["estimate"] for one in content] == pytest.approx(effects) and min(effects) > 5
-    report = (asked / "results" / "REPORT.md").read_text()
+    report = whole_report(asked / "results")
     assert f"2 splits of these images gave {effects[0]:+.2f}, {effects[1]:+.2f}" in report
 
 
@@ -182,8 +183,8 @@ def test_the_report_tells_whose_images_they_are_and_judges_no_size(asked):
     assert [(one["data"], one["role"], one["verdict"]["size"]) for one in content] == [
         (data, "own", "not judged") for data in SETS
     ]
-    for page in ("REPORT.md", "report.html"):
-        text = (asked / "results" / page).read_text()
+    results = asked / "results"
+    for text in (whole_report(results), (results / "report.html").read_text()):
         assert "3 classes, 36 training images, 32 pixels a side" in text and "split 1" in text
 
 

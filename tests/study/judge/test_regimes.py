@@ -22,7 +22,7 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.cautions import cautions
-from study.report.claim_pages import _spread_words
+from study.report.claim_sections import _spread_words
 from study.report.pages import write_report
 from study.report.phrases import number
 

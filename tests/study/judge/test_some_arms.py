@@ -11,7 +11,7 @@ from study.plan.plan import PlannedRun
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record import tables
-from study.report.claim_pages import claim_page
+from study.report.claim_sections import claim_section
 from study.report.sentences import why
 
 CLAIMS = {name: claim for name, claim in all_claims().items() if not isinstance(claim.rule, Factorial)}
@@ -43,4 +43,4 @@ def test_each_arm_may_be_there_alone(tmp_path, name):
                 "no effect",
                 "did not learn",
             )
-            assert why(finding) and claim_page([finding], [])
+            assert why(finding) and claim_section([finding], [])

@@ -4,7 +4,7 @@ touched."""
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_result
+from helpers import made_up_result, whole_report
 
 from alexnet.errors import Refused
 from study.cli.verdict_table import verdict_table
@@ -80,7 +80,7 @@ def test_it_is_planned_judged_drawn_and_reported(own_claim):
     assert "epoch of the lowest test error" in table and "-3.03 epochs [" in table
     assert as_json(found, {})["unit"] == "epochs"
     write_report(folder)
-    assert "None minus noise is -3.03 epochs (95% interval" in (folder / "REPORT.md").read_text()
+    assert "None minus noise is -3.03 epochs (95% interval" in whole_report(folder)
     assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("best_epoch-*")] == ["errors.png"]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_result
+from helpers import made_up_result, whole_report
 
 from alexnet.errors import Refused
 from study.cli.verdict_table import verdict_table
@@ -92,7 +92,7 @@ def test_it_is_planned_judged_drawn_and_reported(own_claim):
     assert (found.verdict.direction, found.verdict.effect.estimate) == ("supported", pytest.approx(2))
     assert "+2.00 points (no interval)" in verdict_table([found])
     write_report(folder)
-    assert "The median of 3 differences is +2.00 points." in (folder / "REPORT.md").read_text()
+    assert "The median of 3 differences is +2.00 points." in whole_report(folder)
     assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("median_pair-*")] == ["errors.png"]
 
 

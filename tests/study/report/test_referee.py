@@ -18,7 +18,7 @@ from study.cli.recipes import named_recipe, read_settings
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
-from study.report.claim_pages import command, seeds_asked
+from study.report.claim_sections import command, seeds_asked
 from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.recipe_words import fields_that_differ, fields_words

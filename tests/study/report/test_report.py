@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib.text
 import pandas as pd
 import pytest
-from helpers import accepted, made_up_result, write_tuned
+from helpers import accepted, made_up_result, whole_report, write_tuned
 
 from study.judge.evidence import find
 from study.plan.plan import make_plan
@@ -62,7 +62,7 @@ def written(made_once) -> Path:
 
 @pytest.mark.slow
 def test_the_report_reads_like_the_golden_one(written):
-    text = (written / "REPORT.md").read_text()
+    text = whole_report(written)
     if os.environ.get("REGENERATE"):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()
@@ -133,7 +133,7 @@ def test_with_half_the_runs_gone_it_still_renders_and_says_how_many_are_there(fo
     kept = [name in there for name in zip(curves.key, curves.machine, strict=True)]
     curves[kept].to_csv(folder / "curves.csv", index=False)
     write_report(accepted(folder))
-    text = (folder / "REPORT.md").read_text()
+    text = whole_report(folder)
     assert re.search(r"\d of \d", text)
     assert "incomplete" in text
 
@@ -148,9 +148,9 @@ def test_one_of_a_kind_is_never_told_with_the_noun_of_many(folder):
     many = re.compile(
         r"(?<![\d.,])1 (?:more )?(?:runs|seeds|epochs|pairs|nets|claims|findings|blocks|settings|rows|cells|effects)\b"
     )
-    for name in ("REPORT.md", "report.html", "REPRODUCTION.md"):
-        text = (folder / name).read_text()
-        assert "1 run" in text and not many.findall(text), name
+    pages = [whole_report(folder), *[(folder / name).read_text() for name in ("report.html", "REPRODUCTION.md")]]
+    for text in pages:
+        assert "1 run" in text and not many.findall(text)
 
 
 @pytest.mark.slow
@@ -163,10 +163,10 @@ def test_claims_that_share_all_their_runs_each_have_pictures_and_every_picture_o
     )
     written = write_report(folder)
     assert len(written) == len(set(written)) and all(path.exists() for path in written)
-    pictures = re.findall(r"\]\((figures/[^)]*)\)", (folder / "REPORT.md").read_text())
     for claim in ("ten_views", "nearest_images"):
-        assert f"figures/{claim}-cifar10-jpeg-errors.png" in pictures
-    assert all((folder / picture).exists() for picture in pictures)
+        pictures = re.findall(r"\]\((\.\./figures/[^)]*)\)", (folder / "claims" / f"{claim}.md").read_text())
+        assert f"../figures/{claim}-cifar10-jpeg-errors.png" in pictures
+        assert all((folder / "claims" / picture).exists() for picture in pictures)
 
 
 def test_an_empty_study_renders_and_says_what_to_run(tmp_path):

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import made_up_result
+from helpers import made_up_result, whole_report
 
 from study.cli.verdict_table import verdict_table
 from study.judge.evidence import find
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
-from study.report.claim_pages import claim_page
+from study.report.claim_sections import claim_section
 from study.report.figures.errors import errors_at_end
 from study.report.pages import write_report
 from study.report.phrases import mean_of, measured_words
@@ -58,7 +58,7 @@ def test_a_difference_is_judged_in_points_and_a_proxy_earns_no_size(results):
 @pytest.mark.slow
 def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
     write_report(results)
-    pages = [(results / name).read_text() for name in ("REPORT.md", "report.html")]
+    pages = [whole_report(results), (results / "report.html").read_text()]
     for text in [*pages, verdict_table(found_in(results))]:
         assert "+2.01 points [" in text and "+1.4 points" in text
     assert all("log-rank" not in page and "seconds of training" not in page for page in pages)
@@ -75,7 +75,7 @@ def test_each_version_of_the_images_has_a_picture_of_its_own_which_its_section_s
         made = [replace(run, test_error_ten_views=run.test_error_ten_views + higher) for run in runs_of(4, 0, fingerprint)]
         tables.merge(tmp_path, made)
     write_report(tmp_path)
-    sections = re.split(r"(?=, fingerprint \w{12})", (tmp_path / "REPORT.md").read_text())
+    sections = re.split(r"(?=Data: \S+, fingerprint \w{12})", whole_report(tmp_path))
     shown = [re.findall(r"figures/(response_norm-cifar10-jpeg-\S*errors\.png)", section) for section in sections]
     first, second = (tmp_path / "figures" / picture for pictures in shown for picture in pictures)
     assert first.read_bytes() != second.read_bytes()
@@ -89,7 +89,7 @@ def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     arm = found.arm("none")
     assert arm.values[0] is None and arm.censored == 1 and len(arm.known) == 3
     write_report(tmp_path)
-    page = (tmp_path / "REPORT.md").read_text()
+    page = whole_report(tmp_path)
     assert "| 3 of 4 |" in page and "1 of 3 runs of none diverged" in page
 
 
@@ -117,7 +117,7 @@ def test_every_number_of_an_arm_is_of_the_same_runs(with_an_idle_run):
     """The table's mean errors, and the mean and the count in the picture, beside which the run itself is a point."""
     found = with_an_idle_run
     expected = 100 * np.mean([error for seed, error in enumerate(WITHOUT) if seed != 1])
-    (row,) = (row for row in _rows(claim_page([found], [])) if row["arm"] == "none")
+    (row,) = (row for row in _rows(claim_section([found], [])) if row["arm"] == "none")
     assert row["ten views"].startswith(f"{expected:.1f}% [") and row["without a result"] == "1 of 4 did not learn"
     axis = errors_at_end([found]).axes[0]
     names = [label.get_text() for label in axis.get_yticklabels()]
@@ -139,4 +139,4 @@ def test_with_too_few_runs_it_still_renders_and_gives_no_verdict(tmp_path, seeds
     (found,) = found_in(tmp_path)
     assert found.verdict.direction == "incomplete"
     write_report(tmp_path)
-    assert f"{3 - seeds} more per arm for look 1 of 4" in (tmp_path / "REPORT.md").read_text()
+    assert f"{3 - seeds} more per arm for look 1 of 4" in whole_report(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from helpers import whole_report
 
 from study.judge.decision import Look
 from study.judge.intervals import within_runs
@@ -77,7 +78,7 @@ def test_a_look_is_told_by_the_names_that_it_has_in_the_committed_file_and_what_
 
 
 def test_an_effect_reads_in_the_file_as_in_the_report(content):
-    report = (RESULTS / "REPORT.md").read_text()
+    report = whole_report(RESULTS)
     effects = [effect_of(record) for record in content["verdicts"]]
     assert effects and all(words in report for words in effects)
 

@@ -11,7 +11,7 @@ from made_up_findings import lanes, titles
 
 from study.judge.intervals import Difference, share_of_runs
 from study.plan.claim_files import all_claims
-from study.report.claim_pages import _order
+from study.report.all_findings import _order
 from study.report.drawn import interval_of
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import ARROW, MARKS, verdict_forest

@@ -1,11 +1,11 @@
-"""study/report/claim_pages.py: by what a reader of the web page can filter and sort the findings."""
+"""study/report/all_findings.py: by what a reader of the web page can filter and sort the findings."""
 
 from dataclasses import replace
 
 from made_up_arms import HERE, THERE
 from made_up_findings import FEW, SCALE, MadeUp, found
 
-from study.report.claim_pages import facts
+from study.report.all_findings import facts
 
 
 def test_findings_can_be_filtered_by_scale():

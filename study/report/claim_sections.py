@@ -1,6 +1,5 @@
-"""Collects one claim at one scale for the pages: what the paper says, what was run, every number, and what a referee asks."""
+"""Collects one claim at one scale for the pages: what was run, every number, and what a referee asks."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import first_seed_of, looks_of
+from study.questions.own_rates import IN_TITLE, is_at_own_rates
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
-from study.record.figure_files import picture_prefix, slug
+from study.record.figure_files import picture_prefix
 from study.report import designs, phrases, referee, sentences
-from study.report.drawn import curves_of, interval_of, points_of
-from study.report.limitations import image_error_words
-from study.report.overview import VERDICTS, on_paper_line, section_words, standing
+from study.report.all_findings import PROXY, anchor, anchor_on_page, facts
+from study.report.drawn import curves_of, points_of
+from study.report.overview import section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table
 from study.report.recipe_words import setting_words
@@ -34,14 +34,16 @@ DRAWN_IN_THE_PAGE = ("errors", "curves")
 """Kinds of pictures that the web page draws itself."""
 
 
-def claim_page(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[str, Any]:
-    """Return the page of a claim at one scale and one version of the data, on all its bases."""
+def claim_section(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[str, Any]:
+    """Return the section of a claim at one scale and one version of the data, on all its bases."""
     finding = found[0]
     drawn = [_picture(path, finding) for path in pictures]
     return {
         "title": finding.claim.title,
         "name": finding.claim_name,
         "anchor": anchor(finding),
+        "anchor_on_page": anchor_on_page(finding),
+        "rates": IN_TITLE if is_at_own_rates(finding.claim_name) else "",
         "scale": finding.scale,
         "about": scale_named(finding.scale).about,
         "role": finding.role,
@@ -56,94 +58,6 @@ def claim_page(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[str, 
         "pictures": drawn,
         "pictures_beside": [each for each in drawn if each["kind"] not in DRAWN_IN_THE_PAGE],
         "facts": facts(found),
-    }
-
-
-def anchor(finding: Finding) -> str:
-    return "-".join((finding.claim_name, finding.scale, slug(finding.fingerprint)))
-
-
-def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """Return the values by which a reader can filter findings. The machines are those that the column of machines shows."""
-    return {
-        "verdict": list(dict.fromkeys(map(standing, found))),
-        "section": list(dict.fromkeys(map(section_words, found))),
-        "scale": list(dict.fromkeys(finding.scale for finding in found)),
-        "data": list(dict.fromkeys(finding.data for finding in found)),
-        "machine": list(dict.fromkeys(name for finding in found for name in finding.verdict.look.machines or finding.machines)),
-    }
-
-
-def overview_row(finding: Finding) -> dict[str, str]:
-    """Return a finding as a row of the table of all findings."""
-    verdict = finding.verdict
-    return {
-        "claim": finding.claim.title,
-        "base": finding.base,
-        "paper": phrases.reported_words(finding.claim),
-        "2012 notes": finding.claim.reported.notes or NOTHING,
-        "here [95%]": phrases.observed_words(finding),
-        "all runs [95%]": phrases.all_runs_words(finding),
-        "on other images": phrases.other_images_words(finding),
-        "images' standard error": image_error_words(finding),
-        "p (Holm)": phrases.p_value(verdict.holm_p),
-        "runs": phrases.runs_in_brief(finding),
-        "look": sentences.look_words(verdict),
-        "scale": finding.scale,
-        "data": f"{finding.data}, fingerprint {finding.fingerprint}",
-        "machine": finding.machine,
-        "verdict": sentences.verdict_words(finding).replace(PROXY, ""),
-        "more seeds needed": sentences.more_seeds_words(finding),
-    }
-
-
-KEPT = ("claim", "base", "paper", "here [95%]", "runs", "verdict")
-"""Columns of the table of all findings that are always shown."""
-IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "runs", "more seeds needed", "scale", "data", "machine")
-PROXY = ", size not judged (proxy)"
-
-
-def overview(found: Sequence[Finding]) -> dict[str, Any]:
-    """Return the table of all findings, and the values by which the web page sorts and filters its rows."""
-    rows = [overview_row(finding) for finding in found]
-    whole = table(rows, KEPT)
-    shown = [name for name in IN_THE_PAGE if name in whole["head"]]
-    return {
-        **whole,
-        "shown": shown,
-        "by_margin": BY_MARGIN,
-        "findings": [
-            {
-                "cells": {name: row[name] for name in shown},
-                "base": row["base"],
-                "standing": standing(one),
-                "anchor": anchor(one),
-                "is_tested": one.claim.rule.is_tested,
-                "facts": facts([one]),
-                "order": _order(one, place),
-                "interval": interval_of(one),
-            }
-            for place, (one, row) in enumerate(zip(found, rows, strict=True))
-        ],
-    }
-
-
-BY_MARGIN = ("paper", "here [95%]")
-"""Columns that are sorted in multiples of the smallest effect that matters, as their units differ."""
-
-
-def _order(finding: Finding, place: int) -> dict[str, float | None]:
-    """Return the sort keys of a row, by column; None comes last."""
-    verdict, on_line = finding.verdict, on_paper_line(finding)
-    reported = finding.claim.reported.value
-    return {
-        "verdict": VERDICTS.index(standing(finding)) if standing(finding) in VERDICTS else len(VERDICTS),
-        "claim": place,
-        "paper": None if reported is None or on_line is None else on_line[3],
-        "here [95%]": None if on_line is None or math.isnan(on_line[0]) else on_line[0],
-        "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "runs": min(phrases.runs_of(finding)),
-        "more seeds needed": verdict.more_seeds,
     }
 
 
@@ -217,6 +131,9 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         "against control": phrases.against_control_words(finding, arm) if len(finding.arms) > 1 else NOTHING,
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
+        "training error": percent_range(
+            [error / 100 for run in arm.with_a_result if (error := run.at_end.get("train_error")) is not None]
+        ),
     }
 
 
