@@ -9,7 +9,7 @@ from study.environment import results_dir, there
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "draw the figures and write REPORT.md, a page for each claim (claims/), REPRODUCTION.md, report.html, verdicts.json and "
+        "draw the figures and write REPORT.md, a page for each claim, REPRODUCTION.md, report.html, verdicts.json and "
         "verdicts.csv from the tables of results; needs no torch and no mlflow"
     )
     add_verb(verbs, "report", write_pages, text)

@@ -51,12 +51,15 @@ def _of_runs(finding: Finding) -> Iterator[str]:
 
 def _of_seeds_on_machines(finding: Finding, once: Difference) -> Iterator[str]:
     """Yield the verdict's effect with each seed counted once, over its machines."""
+    direction, margin, unit = finding.verdict.direction, finding.claim.rule.smallest_effect, finding.claim.measure.unit
     open_to_doubt = ""
-    if finding.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
+    if direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
         open_to_doubt = ", which includes 0"
+    elif direction == "no effect" and margin and not -margin <= once.lower <= once.upper <= margin:
+        open_to_doubt = f", which reaches beyond the margin of {margin:g} {unit}"
     yield (
         f"Some seeds were run on several machines and count once on each. With each of the {once.blocks} seeds counted once, "
-        f"by their own spread alone, the effect is {effect_words(once, finding.claim.measure.unit)}{open_to_doubt}."
+        f"by their own spread alone, the effect is {effect_words(once, unit)}{open_to_doubt}."
     )
 
 

@@ -78,6 +78,15 @@ def test_a_direction_that_hangs_on_seeds_that_count_on_two_machines_says_so(dire
     assert ("which includes 0" in caution) == doubts
 
 
+@pytest.mark.parametrize(("values", "doubts"), [([0.1, 0.0, -0.1], False), ([0.4, 0.0, 0.7], True), ([-0.4, 0.0, -0.7], True)])
+def test_no_effect_that_hangs_on_seeds_that_count_on_two_machines_says_so(values, doubts):
+    one = found()  # its margin is half a point
+    verdict = dataclasses.replace(one.verdict, direction="no effect")
+    once = SimpleNamespace(**{**vars(one), "verdict": verdict, "each_seed_once": within_runs(values)})
+    (caution,) = [text for text in cautions(once) if "of the 3 seeds counted once" in text]
+    assert ("which reaches beyond the margin of 0.5 points" in caution) == doubts
+
+
 def test_a_question_outside_of_the_family_says_so():
     outside = SimpleNamespace(**{**vars(found()), "in_family": False, "claims_in_family": 24})
     assert any("not among the 23 claims" in text for text in cautions(outside))
