@@ -60,7 +60,8 @@ def case_of(claim: Claim, arms: Mapping[str, ArmEvidence], base: str = "ALEXNET_
 
 def finding_of(claim: Claim, verdict: Verdict, **more) -> SimpleNamespace:
     """Return a finding with all that sentences, cautions and pictures need; `more`: further fields."""
-    facts = {"role": "proxy", "rule": None, "in_family": True, "each_seed_once": None, "other_errors": {}, "readings": {}}
+    facts = {"role": "proxy", "rule": None, "in_family": True, "each_seed_once": None, "by_own_spread": None}
+    facts |= {"other_errors": {}, "readings": {}}
     facts |= {"replications": (), "replicated": ()}
     return SimpleNamespace(**(facts | {"claim": claim, "verdict": verdict, "arms": ()} | more))
 

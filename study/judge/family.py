@@ -8,7 +8,7 @@ from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case, of_interaction
-from study.judge.decision import ERROR, Verdict, decide
+from study.judge.decision import ERROR, ClaimLooks, Verdict, decide
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
@@ -52,6 +52,7 @@ class Finding:
     seconds_ratio: intervals.Ratio | None
     all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those after the deciding look
     each_seed_once: intervals.Difference | None = None  # the verdict's effect so, where a seed on several machines counts twice
+    by_own_spread: Verdict | None = None  # where other comparisons lend their spread: the verdict without it
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # by other readings
     claims_in_family: int = 1  # that Holm's correction counts, including those without runs
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
@@ -178,8 +179,11 @@ def _measured(case: Case) -> tuple:
 def _judged(
     unjudged: Sequence[Unjudged], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
 ) -> list[Finding]:
-    judged = {one.name: judge(one.case.claim.rule, one.case) for one in unjudged}
-    judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}
+    def judged_of(case: Case) -> ClaimLooks:
+        looks = judge(case.claim.rule, case)
+        return replace(looks, looks=looks.looks[:most_looks])
+
+    judged = {one.name: judged_of(one.case) for one in unjudged}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
     p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # 1: asked, and not answered yet
 
@@ -192,7 +196,9 @@ def _judged(
     for one in unjudged:
         alone, case = judged[one.name], one.case
         is_tested = case.claim.rule.is_tested
-        verdict = decide(alone, (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p))
+        of_all = (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p)
+        verdict = decide(alone, of_all)
+        borrows = verdict.look.degrees_of_others > 0 and verdict.looks_taken > 0
         power, power_of_nothing = by_the_last_look(alone, verdict.look, len(p_of) - int(decided))
         verdict = replace(verdict, power=power, power_of_no_effect=power_of_nothing)
         control = case.claim.rule.control
@@ -214,6 +220,7 @@ def _judged(
                 readings=readings_of(case),
                 all_runs=alone.so_far.effect,
                 each_seed_once=each_seed_once(case, verdict.look),
+                by_own_spread=decide(judged_of(replace(case, prior=lambda _: NO_PRIOR)), of_all) if borrows else None,
                 other_errors=other_errors(case, verdict.look),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),

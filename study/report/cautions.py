@@ -11,7 +11,7 @@ from study.plan.initial_logits import changes_scale
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike, Interaction
 from study.report.effect_tables import one_view_differs
-from study.report.phrases import effect_words, no_result_words, number
+from study.report.phrases import effect_words, no_result_words, number, p_value
 from study.report.replications import replication_sentence
 
 
@@ -69,6 +69,14 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and it claims no effect
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
+    own = finding.by_own_spread
+    if own and (own.direction, own.alone) != (verdict.direction, verdict.alone):
+        words = f"undecided among all claims ({own.alone} alone)" if own.alone else own.direction
+        yield (
+            f"With the spread of its own pairs alone, without that of other comparisons, it would be {words} at look "
+            f"{own.looks_taken} of {own.looks_planned}: {effect_words(own.effect, finding.claim.measure.unit)}, p = "
+            f"{p_value(own.holm_p)} among all claims."
+        )
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
         estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
         if (estimate > 0) != (verdict.alone == "supported"):

@@ -146,6 +146,25 @@ def test_spreads_are_moderated_by_all_comparisons_of_the_measure_and_not_by_thei
         assert one.verdict.look.effect == expected
 
 
+def test_without_the_spread_of_others_a_verdict_is_by_the_own_pairs_and_the_p_values_of_the_others_stay():
+    rng = np.random.default_rng(8)
+    claims = claims_of(12)
+    together = [asked(name, claims, list(rng.normal(41, 0.3, 3))) for name in claims]
+    found = judged_together(together, claims)
+    for place, (one, case) in enumerate(zip(found, (a.case for a in together))):
+        assert one.by_own_spread is not None and one.verdict.look.effect != one.by_own_spread.effect
+        assert one.by_own_spread.effect == case.compare("none", "0.0005", 1)
+        p = [other.verdict.p for other in found]
+        p[place] = one.by_own_spread.p
+        assert one.by_own_spread.holm_p == pytest.approx(multipletests(p, method="holm")[1][place])
+
+
+def test_a_claim_that_borrows_no_spread_has_no_second_verdict():
+    claims = claims_of(7)  # seven comparisons: no prior
+    together = [asked(name, claims, shifted(1.0)) for name in claims]
+    assert all(one.by_own_spread is None for one in judged_together(together, claims))
+
+
 def test_a_claim_whose_rates_were_searched_moves_no_spread_of_those_that_share_one():
     """Its runs spread ten times as widely, of the same measure on the same base."""
     rng = np.random.default_rng(10)

@@ -87,6 +87,23 @@ def test_no_effect_that_hangs_on_seeds_that_count_on_two_machines_says_so(values
     assert ("which reaches beyond the margin of 0.5 points" in caution) == doubts
 
 
+@pytest.mark.parametrize(
+    ("direction", "alone", "words"),
+    [
+        ("supported", None, None),
+        ("supported", "supported", "undecided among all claims (supported alone)"),
+        ("undecided", None, "undecided"),
+    ],
+)
+def test_a_verdict_that_hangs_on_the_spread_of_other_comparisons_says_what_it_would_be(direction, alone, words):
+    one = found()
+    without = dataclasses.replace(one.verdict, direction=direction, alone=alone, holm_p=0.0502)
+    both = SimpleNamespace(**{**vars(one), "by_own_spread": without})
+    told = [text for text in cautions(both) if text.startswith("With the spread of its own pairs alone")]
+    assert len(told) == (words is not None)
+    assert not words or (f"it would be {words} at look 1 of 4: +1.0" in told[0] and "p = 0.0502 among" in told[0])
+
+
 def test_a_question_outside_of_the_family_says_so():
     outside = SimpleNamespace(**{**vars(found()), "in_family": False, "claims_in_family": 24})
     assert any("not among the 23 claims" in text for text in cautions(outside))
