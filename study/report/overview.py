@@ -59,6 +59,38 @@ STRICT = (
     "effect where there is none, over all looks and all claims of a scale. This holds for directions only: 'no effect' is "
     "tested claim by claim, each at 5%."
 )
+ABOUT = {
+    "replications": (
+        "A finding that passes an early test is too large on average, and among many claims one may pass by chance. So "
+        "some findings were run again, in pairs of runs on seeds that no run had used. The arms, the seeds and the "
+        'direction were fixed before the first of these runs, where the column "fixed in" says. (A rule that stands in '
+        "preregistration.md was put into replications.json later, when some or all of its runs had been made; nothing of "
+        "it was changed. Checks that were made before there were such rules have no row here; planned-and-done.md tells them.) "
+        'Only these pairs count here, and they change no verdict. "Seen again": with the stated '
+        "confidence (one-sided t bound of the differences between the two runs of each seed) the effect is on the side of"
+        ' the finding. "Not confirmed": it is not shown to be, which is no proof of the opposite. "Incomplete": pairs are'
+        " missing, and nothing is computed before all are there."
+    ),
+    "regimes": (
+        'Two verdicts alone do not show it: "supported" and "no effect" may come from two numbers that hardly differ. So '
+        "each effect at one scale is compared with the same effect at another scale of the same images, by all runs of "
+        "both, which are more than the verdicts use. p is two-sided, by Welch's t test, with Holm's correction over the "
+        "rows. This table was planned after its runs were seen. It decides nothing."
+    ),
+    "other_errors": (
+        "A claim names one error, and its verdict is about that error. Here the runs of each verdict are compared by all "
+        "errors that they have, each with its own spread alone. All numbers are in points, the changed network minus the "
+        "control; gap is the test error of one view minus the training error. The answer can depend on the error: a "
+        "network may fit its training images much better and have the same test error, and ten views can hide what one "
+        "view shows. This table was planned after the runs were seen; nothing in it is corrected, and it decides nothing."
+    ),
+    "spreads": (
+        "Two runs differ for several reasons. Each row is one of them, as a standard deviation in points of error: the "
+        "arm; the seed, in what it does to all arms alike (comparing pairs with one seed removes this); the rest, which "
+        "differs from run to run; and the choice of test images, where the answers of the runs were kept."
+    ),
+}
+"""What is said above the tables that compare findings, by table."""
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
 """How a judged claim can stand, in the order of the report. "Alone": decided by its own p value, but open when all claims are
 counted."""

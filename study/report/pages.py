@@ -34,7 +34,7 @@ from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
 from study.report.limitations import limitations
-from study.report.overview import GLOSSARY, STRICT, counts_words, looks_words, outcome_words
+from study.report.overview import ABOUT, GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.referee import holds_for_all
 from study.report.replications import replications_table
@@ -126,6 +126,7 @@ def describe(
         "overview": overview(found),
         "glossary": GLOSSARY,
         "strict": STRICT,
+        "about": ABOUT,
         "counts": counts_words(found, all_claims()),
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),
