@@ -16,12 +16,22 @@ from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.rules import Factorial
+from study.record.tables import CURVE_COLUMNS, RUN_COLUMNS
+from study.report.verdict_files import COLUMNS as VERDICT_COLUMNS
 from tools.file_map import BEGIN, END, FOLDERS, file_map
 from tools.findings_tables import REGIMES, made_anew
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "results" / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]
+)
 MOST_WORDS = 600
 """Of the README, besides its table of findings, in which one looks things up."""
 
@@ -183,6 +193,28 @@ def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report
     )
     on_page = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
     assert len(on_page) == 2 and set(on_page) <= set(found)
+
+
+def test_every_file_and_column_of_the_results_is_explained_beside_them():
+    page = (ROOT / "results" / "README.md").read_text()
+    tracked = subprocess.run(["git", "ls-files", "results"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = {path.split("/")[1] for path in tracked.split()} - {"README.md"}
+    assert {name for name in files if name not in page.partition("## Reading them")[0]} == set()
+    for name, columns in (("runs.csv", RUN_COLUMNS), ("curves.csv", CURVE_COLUMNS), ("verdicts.csv", VERDICT_COLUMNS)):
+        part = page.partition(f"## Columns of {name}\n")[2].partition("\n## ")[0]
+        told = [column for row in re.findall(r"^\| (`.*?) \|", part, re.M) for column in re.findall(r"`(\w+)`", row)]
+        assert sorted(told) == sorted(columns), name
+
+
+def test_what_the_page_on_the_results_shows_of_reading_them_runs_and_gives_the_means_of_the_report():
+    page = (ROOT / "results" / "README.md").read_text()
+    code = textwrap.dedent("".join(re.findall(r"(?m)^    .*\n", page)))
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = re.findall(r"^(\S+) (\d+) runs, mean ([\d.]+)$", printed, re.M)
+    report = (ROOT / "results" / "claims" / "response_norm.md").read_text()
+    assert len(told) > 5
+    for arm, runs, mean in told:
+        assert re.search(rf"^\| {arm} \|.*\| {runs} of {runs} \| {float(mean):.2f} \[", report, re.M), arm
 
 
 def test_no_page_of_results_tells_a_number_with_the_noise_of_arithmetic():
