@@ -70,15 +70,22 @@ def _base(finding: Finding) -> dict[str, Any]:
         "short_verdict": sentences.verdict_words(finding).replace(PROXY, ""),
         "standing": standing(finding),
         "effect": phrases.observed_words(finding),
-        "power": _power_words(finding),
         **_design(finding),
-        "seconds_ratio": _seconds_words(finding),
         "machine": finding.machine,
-        "judged": referee.how_judged(finding),
+        "judged": [
+            words
+            for words in (
+                *referee.how_judged(finding),
+                _seconds_words(finding),
+                _spread_words(finding),
+                _p_words(finding),
+                _power_words(finding),
+            )
+            if words
+        ],
         "would_change": referee.would_change(finding),
         "does_not_show": referee.does_not_show(finding),
         "cost": referee.cost_words(finding),
-        "p_values": _spread_words(finding) + _p_words(finding),
         "diff": diff or f"as {finding.claim.default_bases[0]}",
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
         "runs": [
@@ -157,7 +164,7 @@ def _spread_words(finding: Finding) -> str:
     )
     if look.spread_of_pairs != look.spread_of_pairs:
         return ""
-    words = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
+    words = f"The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
     if not look.degrees_of_others:
         return f"{words}; no spread of other comparisons is used."
     others = phrases.number(look.spread_of_others)
@@ -175,7 +182,7 @@ def _p_words(finding: Finding) -> str:
     if look.order_p == look.order_p:
         checks.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(checks)
-    return f" As a check that assumes nothing about the distribution of runs: {text}." if text else ""
+    return f"As a check that assumes nothing about the distribution of runs: {text}." if text else ""
 
 
 def _power_words(finding: Finding) -> str:
@@ -189,7 +196,7 @@ def _power_words(finding: Finding) -> str:
     what = f"the reported {size}" if value else f"{size}, the smallest that matters here"
     found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
     return (
-        f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
+        f"If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
         f'and a true zero is called "no effect" with {nothing}.'
     )
 
@@ -203,8 +210,8 @@ def _seconds_words(finding: Finding) -> str:
     if finding.claim.measure.kind != "time":
         return ""
     if not finding.seconds_ratio:
-        return " In seconds of training: not given (a run was censored, or shared its cores with other work)."
-    return f" In seconds of training: {phrases.effect_words(finding.seconds_ratio)}."
+        return "In seconds of training: not given (a run was censored, or shared its cores with other work)."
+    return f"In seconds of training: {phrases.effect_words(finding.seconds_ratio)}."
 
 
 def _diff_words(diff: Mapping[str, tuple]) -> str:

@@ -33,7 +33,7 @@ from study.report.designs import margin_words
 from study.report.margins import margin_text
 from study.report.phrases import number, p_value, terms
 from study.report.recipe_words import fields_that_differ, fields_words
-from study.report.sentences import next_look_words, why
+from study.report.sentences import next_look_words, reasons
 
 HAIR = 1.1
 """A deciding p value that would be too large if multiplied by this is reported as a narrow decision."""
@@ -41,17 +41,17 @@ HAIR = 1.1
 # ---- How it was judged -------------------------------------------------------------------------------------------------
 
 
-def how_judged(finding: Finding) -> str:
-    """Return a paragraph: what was compared, by which looks and margin, and the result."""
-    sentences = [f"{compared(finding.claim.rule, finding)}."]
+def how_judged(finding: Finding) -> list[str]:
+    """Return what was compared, by which looks and margin, the result, and the cautions, each as a sentence or a few."""
+    plan = [f"{compared(finding.claim.rule, finding)}."]
     if finding.claim.rule.is_tested and finding.verdict.looks_planned:
         looks, others = finding.verdict.looks_planned, finding.claims_in_family
         beside = f"{counted(others, 'claim')} judged together" if others > 1 else "no other claim judged with it"
         margin = f", a margin of {margin_text(finding.claim)} either way" if finding.claim.rule.smallest_effect else ""
-        sentences.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
+        plan.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
     if isinstance(finding.claim.rule, Factorial):
-        sentences.append(margin_words(finding.claim, all_claims()))
-    return " ".join((*sentences, why(finding)))
+        plan.append(margin_words(finding.claim, all_claims()))
+    return [" ".join(plan), *reasons(finding)]
 
 
 @singledispatch

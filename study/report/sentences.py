@@ -85,9 +85,14 @@ def more_seeds_words(finding: Finding) -> str:
 
 def why(finding: Finding) -> str:
     """Return the verdict and its numbers in sentences."""
+    return " ".join(reasons(finding))
+
+
+def reasons(finding: Finding) -> list[str]:
+    """Return the sentences of `why`: those of the verdict as one text, then each caution."""
     if finding.verdict.direction == "did not learn":  # its numbers mean nothing
-        return " ".join(cautions(finding))
-    return " ".join((verdict_sentences(finding.claim.rule, finding.claim.measure, finding.verdict), *cautions(finding)))
+        return cautions(finding)
+    return [verdict_sentences(finding.claim.rule, finding.claim.measure, finding.verdict), *cautions(finding)]
 
 
 def verdict_sentences(rule: Rule, measure: Measure, verdict: Verdict) -> str:

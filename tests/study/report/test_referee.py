@@ -110,7 +110,7 @@ def test_a_verdict_by_a_hair_tells_its_p_value():
 
 
 def test_how_it_was_judged_begins_with_what_was_set_against_what():
-    text = how_judged(found())
+    text, *_ = how_judged(found())
     assert text.startswith("Each run of none was compared with the run of 0.0005 with the same seed on the same machine")
     assert "The plan: 4 looks, 23 claims judged together, a margin of 0.5 points either way." in text
 
