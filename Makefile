@@ -3,7 +3,7 @@
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-top5 reproduce-all \
-  settle replicate quick data-imagenet plan report ui ui-tables ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
+  settle replicate quick data-imagenet plan report ui ui-tables ui-picture bench check lint test faults soak digests recompute audit lock docs-map findings clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -176,6 +176,9 @@ audit: $(READY) ## compare locked packages with the installed ones and with know
 
 digests: $(READY) ## check that run keys, tables, golden losses and verdicts are as before a change
 	$(VENV)/bin/python -m tools.digests
+
+recompute: $(READY) ## compute every verdict again from the tables, with a second program; names each number that differs
+	$(VENV)/bin/python -m tools.recompute
 
 findings: $(READY) ## write the tables of README.md and docs/findings.md again, from what is found in results/
 	$(VENV)/bin/python -m tools.findings_tables

@@ -97,7 +97,7 @@ def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings"])
+@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings", "recompute"])
 def test_what_a_target_starts_besides_the_study_answers_help(target):
     command = ["make", "--no-print-directory", "--dry-run", target]  # `make test` is another make, whose lines would stand here
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
