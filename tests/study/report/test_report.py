@@ -169,6 +169,23 @@ def test_claims_that_share_all_their_runs_each_have_pictures_and_every_picture_o
         assert all((folder / "claims" / picture).exists() for picture in pictures)
 
 
+@pytest.mark.slow
+def test_every_finding_leads_to_its_section_on_the_page_of_its_claim_and_every_section_to_the_top(written):
+    report = (written / "REPORT.md").read_text()
+    led_to = re.findall(r"\]\((claims/[^)#]*)#([^)]*)\)", report)
+    assert len(led_to) == len(find(written).found)
+    for page, anchor in led_to:
+        assert (written / page).read_text().count(f'<a id="{anchor}"></a>') == 1
+    for page in (written / "claims").iterdir():
+        text = page.read_text()
+        sections = re.findall(r'<a id="([^"]*)"></a>', text)
+        assert (
+            set(sections)
+            == set(re.findall(r"\]\(#([^)]*)\)", text))
+            == {anchor for at, anchor in led_to if at.endswith(page.name)}
+        )
+
+
 def test_an_empty_study_renders_and_says_what_to_run(tmp_path):
     write_report(tmp_path)
     assert "Nothing has been run yet: `make reproduce-relu-speedup`" in (tmp_path / "REPORT.md").read_text()
