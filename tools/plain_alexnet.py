@@ -92,21 +92,21 @@ class Statistics(NamedTuple):
 
 
 def read_images(folder: Path, count: int | None) -> Images:
-    """Read FOLDER/CLASS/*. The first `count` are the first image of each class, then the second of each class, and so on."""
+    """Read the first `count` of FOLDER/CLASS/* in the study's order: sorted, then shuffled once (seen in its packed images)."""
     classes = sorted(path for path in folder.glob("*") if path.is_dir())
     if len(classes) != CLASSES:
         stop(f"{folder} must hold {CLASSES} folders of images, one a class; it holds {len(classes)}")
-    files = [(place, label, path) for label, name in enumerate(classes) for place, path in enumerate(sorted(name.iterdir()))]
+    files = [(path, label) for label, name in enumerate(classes) for path in sorted(name.iterdir())]
     if len(files) < (count or 1):
         stop(f"{folder} holds only {len(files)} images")
-    pixels, files = [], sorted(files)[:count]
-    for _, _, path in files:
+    files = [files[place] for place in np.random.default_rng(0).permutation(len(files))[:count]]
+    pixels = np.empty((len(files), IMAGE_SIDE, IMAGE_SIDE, 3), dtype=np.uint8)
+    for row, (path, _) in enumerate(files):
         try:
-            pixels.append(np.array(Image.open(path).convert("RGB")).reshape(IMAGE_SIDE, IMAGE_SIDE, 3))
+            pixels[row] = np.array(Image.open(path).convert("RGB")).reshape(IMAGE_SIDE, IMAGE_SIDE, 3)
         except (OSError, ValueError) as error:
             stop(f"{path} is no image of {IMAGE_SIDE} x {IMAGE_SIDE} pixels: {error}")
-    labels = torch.tensor([label for _, label, _ in files])
-    return Images(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), labels)
+    return Images(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in files]))
 
 
 def statistics_of(pixels: Tensor) -> Statistics:
