@@ -28,7 +28,6 @@ NOISE, NOISE_DIVISOR = 0.1, 1.1  # colour noise (paper, section 4.1), and what a
 
 class PlainAlexNet(nn.Module):
     """Images [n, 3, 28, 28] -> logits [n, 10]. Sides of the maps: 28-16-8-4-4-4-2. 1,468,778 parameters.
-
     The two columns (paper, section 3.2) are the two groups of a convolution; they meet in layer 3 and in the full layers.
     Deviations of weights are those of `python -m study describe ALEXNET_32 --json`, biases those of the paper, section 5."""
 
@@ -110,9 +109,8 @@ def read_images(folder: Path, count: int | None) -> Images:
 
 
 def statistics_of(pixels: Tensor) -> Statistics:
-    mean_image = pixels.float().mean(dim=0)
     variances, components = torch.linalg.eigh(torch.cov(pixels.transpose(0, 1).flatten(1).float()))  # of three colours
-    return Statistics(crop_of(mean_image, CENTRE, CENTRE), components * variances.sqrt())
+    return Statistics(crop_of(pixels.float().mean(dim=0), CENTRE, CENTRE), components * variances.sqrt())
 
 
 def crop_of(images: Tensor, top: int, left: int) -> Tensor:
@@ -193,7 +191,6 @@ def begin(options: argparse.Namespace) -> tuple[PlainAlexNet, dict]:
             stop(f"{options.checkpoint} is no checkpoint of this program: delete it or name another")
         if state["settings"] != settings:
             stop(f"{options.checkpoint} is of a run with other settings, {state['settings']}: delete it or name another")
-        print(f"continuing after epoch {len(state['running_errors'])} from {options.checkpoint}", flush=True)
     return network, state
 
 
@@ -203,15 +200,14 @@ def train_and_test(options: argparse.Namespace) -> None:
     train = read_images(options.data / "cifar10-jpeg" / "train", options.train_images)
     test = read_images(options.data / "cifar10-jpeg" / "test", None)
     statistics = statistics_of(train.pixels)
-    started, first = time.perf_counter(), len(state["running_errors"])
+    started, errors, first = time.perf_counter(), state["running_errors"], len(state["running_errors"])
     for epoch in range(first, options.epochs):
         cores_before = time.process_time()
-        error = train_epoch(network, state["velocities"], train, statistics, rates(epoch, options.epochs))
-        state["running_errors"].append(error)
+        errors.append(train_epoch(network, state["velocities"], train, statistics, rates(epoch, options.epochs)))
         state["core_seconds"] += time.process_time() - cores_before
         seconds = (time.perf_counter() - started) / (epoch + 1 - first)
         left = f"{seconds:.1f} s an epoch, about {seconds * (options.epochs - epoch - 1) / 60:.1f} min to the test"
-        print(f"epoch {epoch + 1} of {options.epochs}: running error {error:.2%}, {left}", flush=True)
+        print(f"epoch {epoch + 1} of {options.epochs}: running error {errors[-1]:.2%}, {left}", flush=True)
         if options.checkpoint:
             state |= {"network": network.state_dict(), "random_state": torch.get_rng_state()}
             torch.save(state, f"{options.checkpoint}.part")
