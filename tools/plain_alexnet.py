@@ -226,7 +226,7 @@ def stop(mistake: str) -> NoReturn:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train AlexNet, cut to 32 pixels, on CIFAR-10 as JPEG; print its test error.")
+    parser = argparse.ArgumentParser("python -m tools.plain_alexnet", description="Train AlexNet cut to 32 pixels and test it.")
     parser.error = lambda message: stop(f"{message} (--help explains)")
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="folder with cifar10-jpeg/train/CLASS/* and cifar10-jpeg/test/CLASS/*")
