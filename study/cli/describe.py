@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from alexnet.errors import Refused
+from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
-from study.cli.arguments import Verbs, add_verb, json_option, try_to_write, writable
+from study.cli.arguments import Verbs, add_verb, converter, json_option, try_to_write, writable
 from study.cli.console import print_json
 from study.cli.recipes import layer_lines, named_recipe
 from study.environment import path_named
+from study.questions.scales import SCALES
 
 PICTURES = (".png", ".svg", ".pdf")
 """File endings that a figure can be written to."""
@@ -20,6 +21,11 @@ def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "describe", describe_recipes, text, json_option())
     parser.add_argument(
         "recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM; two to compare them"
+    )
+    parser.add_argument(
+        "--scale",
+        type=converter(lambda written: choose("--scale", written, SCALES)),
+        help=f"as it is trained at this scale, with its images, epochs and schedule: {', '.join(SCALES)}",
     )
     parser.add_argument("--figure", help="draw the architecture into this file, like the paper's figure 2")
 
@@ -33,7 +39,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
             raise Refused(
                 f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences between two'}"
             )
-    recipes = [named_recipe(name) for name in args.recipe]
+    recipes = [named_recipe(name, args.scale or "") for name in args.recipe]
     if len(recipes) == 2:
         _compare(*recipes, as_json=args.json)
     elif args.json:

@@ -8,19 +8,36 @@ from alexnet.recipe import RECIPES, Recipe, changed, settings
 from study.output import aligned
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.own_rates import is_at_own_rates
+from study.questions.scales import scale_named
 
 
-def named_recipe(name: str) -> Recipe:
-    """Return a recipe by its name, such as FIGURE_1_A, or by claim/base or claim/base/arm."""
+def named_recipe(name: str, scale: str = "") -> Recipe:
+    """Return a recipe by its name, such as FIGURE_1_A, or by claim/base or claim/base/arm. `scale`: as it is trained there."""
     if "/" not in name:
         if name in all_claims() or is_at_own_rates(name):
             bases = ", ".join(f"{name}/{base}" for base in get_claim(name).bases)
             raise Refused(f"recipe: {name!r} is a claim; name its base too: {bases}")
-        return RECIPES[choose("recipe", name, [*RECIPES, "CLAIM/BASE"])]
+        return _at(scale, RECIPES[choose("recipe", name, [*RECIPES, "CLAIM/BASE"])])
     claim_name, base, *arm = name.split("/", 2)
     claim = get_claim(claim_name)
     recipe = claim.bases[choose("base of the recipe", base, claim.bases)]
-    return claim.recipe(base, choose("arm of the recipe", arm[0], [one.label for one in claim.arms])) if arm else recipe
+    if not arm:
+        return _at(scale, recipe)
+    label = choose("arm of the recipe", arm[0], [one.label for one in claim.arms])
+    _at(scale, recipe)  # refuses a scale that does not suit it
+    return claim.recipe_at(scale, base, label) if scale else claim.recipe(base, label)
+
+
+def _at(scale: str, base: Recipe) -> Recipe:
+    """Return a base as it is trained at a scale. Raises Refused if its images do not suit the base."""
+    if not scale:
+        return base
+    of = scale_named(scale)
+    if not of.suits(base):
+        raise Refused(
+            f"--scale: {scale} has images of {of.side} pixels a side, and crops of {base.model.image_size} do not suit them"
+        )
+    return changed(base, of.on(base))
 
 
 def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
@@ -42,13 +59,27 @@ def _from_json(written: str) -> Any:
     return () if plain == [] else plain
 
 
+MORE = ("padding", "order", "dropout", "crosses", "present", "weight_std", "initial_bias", "decay_factor")
+"""Fields of a layer that are in a second table, as the first is wide enough."""
+
+
 def layer_lines(recipe: Recipe) -> str:
-    """Return the layer table, with totals."""
+    """Return the table of layers, with totals, and below it one of their other settings."""
     from alexnet.model.network import layer_table
 
     rows = layer_table(recipe.model)
+    settings_of = [
+        [
+            f"{position} {layer.kind}",
+            *(
+                f"{getattr(layer, name):g}" if isinstance(getattr(layer, name), float) else str(getattr(layer, name))
+                for name in MORE
+            ),
+        ]
+        for position, layer in enumerate(recipe.model.layers)
+    ]
     columns = list(rows[0])
     summed = ("parameters", "neurons", "multiply_adds", "activation_bytes")
     texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
     texts.append(["total", *(f"{sum(row[c] for row in rows):,}" if c in summed else "" for c in columns[1:])])
-    return "\n".join(aligned(texts, numbers=True))
+    return "\n".join([*aligned(texts, numbers=True), "", *aligned([["layer", *MORE], *settings_of])])

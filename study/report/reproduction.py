@@ -256,6 +256,11 @@ def deviations(findings: Findings) -> dict[str, Any]:
         "rates counted as one; the networks below are compared with the code. python -m study describe PAPER SOURCE_2012 shows "
         "these differences."
     )
+    if any(one.base in ALEXNETS for one in found):
+        words.append(
+            "Of the ten views in tests, the five mirrored ones have the mean image subtracted before they are mirrored. The code "
+            "of 2012 subtracts it afterwards, as our training does (docs/data-and-scales.md)."
+        )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     others: dict[str, dict[str, None]] = {}
     for one in found:

@@ -18,9 +18,11 @@ from helpers import made_up_result, write_tuned
 from made_up_images import image_folders
 
 from alexnet.errors import Refused
+from alexnet.recipe import SOURCE_2012, settings
 from study.cli.console import Console
 from study.cli.main import main, parser
 from study.environment import MY_RESULTS
+from study.plan.claim_files import get_claim
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
@@ -238,6 +240,23 @@ def test_two_recipes_are_compared_field_by_field(here, capsys):
         "model.init": ["listed", "torch"],
         "optim.bias_rate_factor": [2.0, 1.0],
     }
+
+
+def test_a_description_shows_every_field_of_the_recipe(here, capsys):
+    assert main(["describe", "SOURCE_2012"]) == 0
+    told = capsys.readouterr().out
+    columns = set(re.findall(r"[a-z_]+", " ".join(line for line in told.splitlines() if line.startswith("layer "))))
+    for name in settings(SOURCE_2012):
+        is_of_layer = re.fullmatch(r"model\.layers\.\d\.(\w+)", name)
+        shown = {"kind": "layer"}.get(is_of_layer[1], is_of_layer[1]) in columns if is_of_layer else f"{name} = " in told
+        assert shown, name
+
+
+@pytest.mark.parametrize("arm", ["", "/none"])
+def test_a_recipe_is_described_as_it_is_trained_at_a_scale(here, capsys, arm):
+    assert main(["describe", f"response_norm/ALEXNET_32{arm}", "--scale", "cifar10-jpeg-2500", "--json"]) == 0
+    recipe = get_claim("response_norm").recipe_at("cifar10-jpeg-2500", "ALEXNET_32", arm[1:] or "2012")
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(settings(recipe)))
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def refused(line: str, capsys) -> str:
         ),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
+        ("describe PAPER --scale cifar10-jpg", r"^--scale: 'cifar10-jpg' .*did you mean cifar10-jpeg"),
+        ("describe PAPER --scale cifar10-jpeg", r"^--scale: cifar10-jpeg has images of 32 pixels a side, and crops of 224 "),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences between two"),
         ("describe PAPER --json --figure x.png", r"^--figure: .*not JSON"),
         ("data pack imagenet --side 32", r"^--side: only own images"),
