@@ -196,7 +196,8 @@ class Feed:
         Each batch is this process's share of `size` images, in the set's own order or in `order`.
 
         The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the
-        images as they are, without the border of data.shift."""
+        images as they are, without the border of data.shift. The mean is subtracted before views are mirrored, unlike in the
+        2012 code and in `batch`: see docs/data-and-scales.md."""
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
         parts = self._parts(images, ten, size)

@@ -258,8 +258,8 @@ def deviations(findings: Findings) -> dict[str, Any]:
     )
     if any(one.base in ALEXNETS for one in found):
         words.append(
-            "Of the ten views in tests, the five mirrored ones have the mean image subtracted before they are mirrored. The code "
-            "of 2012 subtracts it afterwards, as our training does (docs/data-and-scales.md)."
+            "Of the ten views in tests, the five mirrored ones have the mean image subtracted before they are mirrored. The "
+            "code of 2012 subtracts it afterwards, as our training does (docs/data-and-scales.md)."
         )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     others: dict[str, dict[str, None]] = {}
