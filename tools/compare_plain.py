@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from alexnet.errors import Refused
 from alexnet.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -28,12 +29,13 @@ WITHIN = 1.0
 
 
 def add_runs(folder: Path) -> None:
-    """Write RUNS from the results in a folder."""
+    """Write RUNS from the results in a folder. Raises Refused, with nothing written, if one is of another regime."""
     rows = []
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
         settings = result["settings"]
-        assert (settings["train_images"], settings["epochs"]) == (2500, 90), f"{path} is of another regime"
+        if (settings["train_images"], settings["epochs"]) != (2500, 90):
+            raise Refused(f"--add: {path} is of another regime, not of 2,500 images for 90 epochs")
         network = list(NETWORKS)[settings["without_norm"]]
         errors = result["running_errors"][-1], result["test_error"], result["test_error_ten_views"]
         rows.append((network, settings["seed"], settings["precision"], result["torch"], *(f"{error:.4f}" for error in errors)))
@@ -96,7 +98,10 @@ def main() -> None:
     parser.add_argument("--add", type=Path, metavar="DIR", help="a folder with results of plain_alexnet")
     asked = parser.parse_args()
     if asked.add:
-        add_runs(asked.add)
+        try:
+            add_runs(asked.add)
+        except Refused as refused:
+            parser.error(str(refused))
     print("\n".join(table_lines()))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from alexnet.errors import Refused
 from tools import compare_plain
 from tools.compare_plain import add_runs, difference, outcome
 
@@ -38,6 +39,6 @@ def test_results_of_another_regime_are_not_added(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_plain, "RUNS", tmp_path / "runs.csv")
     settings = {"train_images": 2500, "epochs": 12, "seed": 0, "without_norm": False, "precision": "bf16"}
     (tmp_path / "0.json").write_text(json.dumps({"settings": settings}))
-    with pytest.raises(AssertionError, match="another regime"):
+    with pytest.raises(Refused, match="another regime"):
         add_runs(tmp_path)
     assert not (tmp_path / "runs.csv").exists()
