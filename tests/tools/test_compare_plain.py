@@ -35,6 +35,12 @@ def test_the_interval_is_welchs_by_hand():
     assert of_95 == pytest.approx((estimate - half, estimate + half))
 
 
+@pytest.mark.slow
+def test_the_page_has_the_table_of_the_committed_runs():
+    page = (compare_plain.ROOT / "docs" / "checked-twice.md").read_text()
+    assert "\n".join(compare_plain.table_lines()) in page
+
+
 def test_results_of_another_regime_are_not_added(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_plain, "RUNS", tmp_path / "runs.csv")
     settings = {"train_images": 2500, "epochs": 12, "seed": 0, "without_norm": False, "precision": "bf16"}
