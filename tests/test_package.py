@@ -128,7 +128,8 @@ def test_a_claim_of_ones_own_goes_from_training_to_its_report(call, tmp_path):
     made = sorted(path.name for path in elsewhere.iterdir() if not path.name.startswith("."))
     assert {"mlflow.db", "my-results", "spool"} <= set(made)
     report = (elsewhere / "my-results" / "REPORT.md").read_text()
-    assert "A question from another folder" in report and "my-results/REPORT.md" in output
+    assert "A question from another folder" in report and "wrote my-results/REPORT.md\n" in output
+    assert "wrote my-results/claims/mine.md\n" in output and (elsewhere / "my-results" / "claims" / "mine.md").exists()
     assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
 
 
