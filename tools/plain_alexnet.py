@@ -184,7 +184,7 @@ def begin(options: argparse.Namespace) -> tuple[PlainAlexNet, dict]:
     state = {"settings": settings, "running_errors": [], "core_seconds": 0.0, "velocities": velocities}
     if options.checkpoint and options.checkpoint.exists():
         try:
-            state = torch.load(options.checkpoint)
+            state = torch.load(options.checkpoint, weights_only=True)
             network.load_state_dict(state["network"])
             torch.set_rng_state(state["random_state"])
         except Exception:  # whatever torch makes of another file

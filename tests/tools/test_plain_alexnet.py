@@ -283,7 +283,7 @@ def test_a_run_that_was_interrupted_continues_to_the_same_bits(data: Path, tmp_p
         patch.setattr(plain_alexnet, "train_epoch", interrupted)
         run_program(patch, *options("halves"))
     run_program(monkeypatch, *options("halves"))
-    whole, halves = (torch.load(tmp_path / name) for name in ("whole", "halves"))
+    whole, halves = (torch.load(tmp_path / name, weights_only=True) for name in ("whole", "halves"))
     assert all(torch.equal(whole["network"][name], halves["network"][name]) for name in whole["network"])
     for result in (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "halves")):
         assert result["running_errors"] == whole["running_errors"] and 0 <= result["test_error_ten_views"] <= 1
