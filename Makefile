@@ -44,7 +44,7 @@ search-relu-speedup: $(READY) ## search for its learning rates again, into resul
 ablate-lrn: $(READY) ## section 3.3, with and without response normalization (ARMS=all: all its forms)
 	$(STUDY) run response_norm
 
-ablate-lrn-cifar: $(READY) ## section 3.3, the CIFAR-10 networks of 13% and 11% (not run yet)
+ablate-lrn-cifar: $(READY) ## section 3.3, the CIFAR-10 networks of 13% and 11%
 	$(STUDY) run response_norm_cifar
 
 ablate-overlap-pooling: $(READY) ## section 3.4, pooling windows of 3 or 2
