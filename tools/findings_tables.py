@@ -1,8 +1,9 @@
-"""Write the numbers of README.md and docs/findings.md from the findings on results/: `make findings`.
+"""Write the numbers of README.md and the pages of docs/ from the findings on results/: `make findings`.
 
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
     <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at each scale
+    <!-- factors: relu_sooner, cifar10-jpeg -->       how many times as long each arm takes, by treatment and network
     <!-- outcome: all -->                              how many findings have which verdict, in a sentence
     <!-- picture: results/figures/parts.png -->        a picture of what each part is worth, as seen from the page
 
@@ -13,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
 from alexnet.files import write_atomically
 from study.judge.evidence import find
@@ -24,14 +26,16 @@ from study.report import phrases
 from study.report.all_findings import PROXY, asked_of, overview_row, page_of
 from study.report.cautions import DIFFERS, readings_differ
 from study.report.designs import contrast_words, effect_name
+from study.report.figures.factors import ratio_runs_words, ratios_of
 from study.report.overview import outcome_words
 from study.report.pages import SHOWS
 from study.report.replications import NOT_CONFIRMED, replicated_words
 from study.report.sentences import AMONG_ALL, decision_words
 
 ROOT = Path(__file__).parents[1]
-PAGES, RESULTS = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results"
-BLOCK = re.compile(r"<!-- (found|effects|regimes|outcome|picture): ([\w, ./-]+?) -->\n.*?<!-- end -->", re.S)
+PAGES = tuple(ROOT / page for page in ("README.md", "docs/findings.md", "docs/figure-1.md"))
+RESULTS = ROOT / "results"
+BLOCK = re.compile(r"<!-- (found|effects|regimes|factors|outcome|picture): ([\w, ./-]+?) -->\n.*?<!-- end -->", re.S)
 
 
 def made_anew(page: str, found: Sequence[Finding]) -> str:
@@ -43,6 +47,7 @@ def made_anew(page: str, found: Sequence[Finding]) -> str:
             "found": found_lines,
             "effects": effect_lines,
             "regimes": regime_lines,
+            "factors": factor_lines,
             "outcome": lambda found, _: [f"**{outcome_words(found)}**"],
             "picture": lambda _, names: picture_lines(*names),
         }[match[1]](found, names)
@@ -175,6 +180,36 @@ def effect_lines(found: Sequence[Finding], names: Sequence[str]) -> list[str]:
                 if (effect := effects[group.name]).leaves_out_zero
             ]
     return lines
+
+
+def factor_lines(found: Sequence[Finding], names: Sequence[str]) -> list[str]:
+    """Return a table of a claim about times at a scale, on bases that are named by network and treatment, such as "A-2012": one
+    row a treatment and arm, one column a network."""
+    claim, scale = get_claim(names[0]), names[1]
+    own = {one.base: one for one in found if one.claim_name == names[0] and one.scale == scale}
+    networks, treatments = (
+        list(dict.fromkeys(part)) for part in zip(*(base.split("-", 1) for base in claim.bases), strict=True)
+    )
+    lines = [row("treatment", *(f"network {network}" for network in networks)), row(*["---"] * (1 + len(networks)))]
+    for arm in claim.arms:
+        for treatment in treatments:
+            cells = [_factor(own.get(f"{network}-{treatment}"), arm.label) for network in networks]
+            if set(cells) != {"-"}:
+                lines.append(row(f"{arm.label}, {treatment}", *cells))
+    judged = f"The factors of {claim.rule.treated_arms[0]} are those that were judged, the others are of all runs."
+    return [*lines, "", f"{judged} Epochs are means of all runs."]
+
+
+def _factor(finding: Finding | None, label: str) -> str:
+    """Return the ratio of an arm's time to the control's, with its runs, and both mean times; "-" if there is none."""
+    effect = ratios_of(finding).get(label) if finding else None
+    if finding is None or effect is None:
+        return "-"
+    arms = {arm.label: arm for arm in finding.arms}
+    epochs = [
+        phrases.number(mean(arms[each].known)) if arms[each].known else "-" for each in (label, finding.claim.rule.control)
+    ]
+    return f"{phrases.effect_words(effect)}<br>{' against '.join(epochs)} epochs, {ratio_runs_words(finding, label, effect)}"
 
 
 def main() -> None:

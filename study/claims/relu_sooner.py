@@ -20,8 +20,8 @@ from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import TimeTo
 from study.questions.rules import RatioOfTimes
 
-TODAY = {"data.inputs": "standardized", "model.init": "torch", "optim.bias_rate_factor": 1.0}
 NETWORKS = {"A": FIGURE_1_A, "B": FIGURE_1_B, "C": FIGURE_1_C}
+TODAY = {"data.inputs": "standardized", "model.init": "torch", "optim.bias_rate_factor": 1.0}
 
 CLAIM = Claim(
     title="ReLUs reach 25% training error sooner than tanh",
@@ -29,9 +29,9 @@ CLAIM = Claim(
     reported=Reported(what="epochs to 25% training error, tanh over relu", value=6.0, where="section 3.1, figure 1"),
     bases={
         **{f"{name}-2012": recipe for name, recipe in NETWORKS.items()},
-        **{f"{name}-today": changed(recipe, TODAY) for name, recipe in NETWORKS.items()},
-        "A-2012-standardized": changed(FIGURE_1_A, {"data.inputs": "standardized"}),
         "A-2012-torch-init": changed(FIGURE_1_A, {"model.init": "torch"}),
+        "A-2012-standardized": changed(FIGURE_1_A, {"data.inputs": "standardized"}),
+        **{f"{name}-today": changed(recipe, TODAY) for name, recipe in NETWORKS.items()},
     },
     default_bases=("A-today", "A-2012"),
     arms=(Arm("relu"), Arm("tanh", {"model.activation": "tanh"}), Arm("sigmoid", {"model.activation": "sigmoid"})),

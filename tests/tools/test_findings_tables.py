@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from made_up_findings import FEW, HIGHER, LITTLE, SCALE, at_own, found
 
-from tools.findings_tables import made_anew, regime_lines, sure_words
+from tools.findings_tables import factor_lines, made_anew, regime_lines, sure_words
 
 TITLE = "Without response normalization the error is higher"
 PAGE = "results/claims/response_norm.md"
@@ -59,3 +59,14 @@ def test_a_page_keeps_what_is_outside_its_blocks():
     page = "before\n\n<!-- outcome: all -->\nold\n<!-- end -->\n\nafter\n"
     text = "**1 finding: 1 supported.**"
     assert made_anew(page, [found("response_norm")]) == page.replace("\nold\n", f"\n\n{text}\n\n")
+
+
+def test_factors_stand_by_treatment_and_network_and_a_treatment_without_runs_has_no_row():
+    relu = [4.0, 4.0, 4.0, 4.0, 4.0]
+    some = [found("relu_sooner", [times] * 3, control=relu, base=base) for base, times in (("A-today", 8.0), ("C-today", 12.0))]
+    lines = factor_lines(some, ["relu_sooner", SCALE])
+    assert [line.strip("|").split(" | ")[0].strip() for line in lines[2:4]] == ["tanh, today", "sigmoid, today"]
+    assert lines[0] == "| treatment | network A | network B | network C |" and len(lines) == 6
+    a, b, c = (cell.strip() for cell in lines[2].strip("|").split(" | ")[1:])
+    assert (a[:2], b, c[:2]) == ("x2", "-", "x3")
+    assert "8.00 against 4.00 epochs" in a and "12.0 against 4.00 epochs" in c and a.endswith("n=3+5")

@@ -39,6 +39,7 @@ from study.record.figure_files import picture_path
 from study.report.figures.curves import training_curves
 from study.report.figures.errors import errors_at_end
 from study.report.figures.factorial import effects_and_interactions
+from study.report.figures.factors import factors
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.figure_4 import figure_4
@@ -94,7 +95,7 @@ def _(measure: Measure, results: Path) -> Pictures:
 @of_measure.register
 def _(measure: TimeTo, results: Path) -> Pictures:
     if measure.of == "train_error":
-        return {"figure-1": partial(figure_1, measure), "time-to-target": time_to_target}
+        return {"figure-1": partial(figure_1, measure), "factors": factors, "time-to-target": time_to_target}
     return {"time-to-target": time_to_target, "curves": training_curves}
 
 
