@@ -18,8 +18,8 @@ from alexnet.training.answers import answers_of
 from alexnet.training.history import Point
 from study.plan.plan import PlannedRun
 from study.plan.results_folder import DIGESTS
-from study.record.mlflow_words import BaseSummary, Summary
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
+from study.tracking.words import BaseSummary, Summary
 
 
 def whole_report(results: Path) -> str:

@@ -45,7 +45,7 @@ def record_runs(args: argparse.Namespace) -> int:
     """Record finished runs, and the summaries of the claims that use them. Returns the exit code: 1 where results were
     skipped."""
     from study.record import tables
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     if args.tables is not None:
         record_from_tables(args)
@@ -74,7 +74,7 @@ def record_runs(args: argparse.Namespace) -> int:
 def record_from_tables(args: argparse.Namespace) -> None:
     """Put the runs of the tables into MLflow."""
     from study.cli.record_tables import record_tables, wanted_rows
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     if args.spool:
         raise Refused(f"spool: {args.spool} is given before --tables, which reads no run folders; name claims after it")
@@ -124,7 +124,7 @@ def export_table(args: argparse.Namespace) -> int:
         accept_tables()
         return 0
     from study.record import tables
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
@@ -149,8 +149,8 @@ def accept_tables() -> None:
 @contextlib.contextmanager
 def _mlflow_answers() -> Iterator[None]:
     """Raises Refused, in one line, where MLFLOW_TRACKING_URI does not answer or refuses."""
-    from study.record.mlflow_faults import lasting
-    from study.record.mlflow_store import set_up_mlflow
+    from study.tracking.faults import lasting
+    from study.tracking.store import set_up_mlflow
 
     set_up_mlflow()
     from mlflow.exceptions import MlflowException

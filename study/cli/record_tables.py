@@ -17,10 +17,10 @@ from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.questions.asked import Asked
 from study.record import tables
-from study.record.from_tables import AskedRow, TableRuns
+from study.tracking.from_tables import AskedRow, TableRuns
 
 if TYPE_CHECKING:
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
 RUNS_A_SECOND = 6
 """How many runs MLflow takes into an SQLite store: 127 runs of 90 epochs took 22 s of CPU."""

@@ -4,16 +4,16 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from study.cli.console import Says
-from study.cli.verdict_table import verdict_table
 from study.judge.evidence import Findings
 from study.judge.family import Finding
-from study.record.mlflow_faults import in_words
-from study.record.mlflow_summary import write_summary
-from study.record.mlflow_words import BaseSummary, Summary
 from study.report import phrases, sentences
 from study.report.conclusions import in_two_sentences
 from study.report.figures.draw import drawn_of
+from study.report.verdict_table import verdict_table
 from study.run.database import tracking_uri
+from study.tracking.faults import in_words
+from study.tracking.summary import write_summary
+from study.tracking.words import BaseSummary, Summary
 
 ENDS = ("estimate", "lower", "upper")
 """Fields of an effect that a summary has as metrics."""
@@ -24,7 +24,7 @@ def write_summaries(findings: Findings, asked: Collection[tuple[str, str]], resu
     not take them, prints why."""
     written = 0
     try:
-        from study.record.mlflow_store import Store
+        from study.tracking.store import Store
 
         store = Store()
         for summary in _summaries(findings, asked, results):

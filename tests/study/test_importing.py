@@ -57,7 +57,7 @@ def test_importing_every_module_changes_no_environment_signal_warning_logger_sty
     assert not list(tmp_path.iterdir())
 
 
-REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.cli.verdict_table"
+REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.report.verdict_table"
 TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexnet.training.loop"
 
 

@@ -8,10 +8,10 @@ from helpers import made_up_result, made_up_summary, small_run
 from study.cli.main import main
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
-from study.record.mlflow_store import Store
-from study.record.mlflow_summary import write_summary
-from study.record.mlflow_words import NOTE
 from study.run.result import sealed
+from study.tracking.store import Store
+from study.tracking.summary import write_summary
+from study.tracking.words import NOTE
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from alexnet.errors import Refused
 from study.cli.main import main
 from study.plan.claim_files import all_claims
 from study.questions.asked import Asked
-from study.record import mlflow_store as record_module
-from study.record.keeper import record_results
-from study.record.mlflow_store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
-from study.record.mlflow_summary import write_summary
-from study.record.mlflow_view import SHARED
-from study.record.mlflow_words import NOTE, run_params, view_of
 from study.run.result import sealed
+from study.tracking import store as record_module
+from study.tracking.keeper import record_results
+from study.tracking.store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
+from study.tracking.summary import write_summary
+from study.tracking.view import SHARED
+from study.tracking.words import NOTE, run_params, view_of
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
 
 @pytest.mark.parametrize("listed_from", [1, 3, 100])
 def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
-    monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
+    monkeypatch.setattr("study.tracking.store.LISTED_FROM", listed_from)
     results = [made_up_result(small_run(seed)) for seed in range(5)]
     assert store.record(results[1:3], tmp_path) == 2
     assert store.record(results, tmp_path) == 3

@@ -16,9 +16,9 @@ from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 from study.questions.measures import Run
-from study.record.mlflow_view import address_of, view_state
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
+from study.tracking.view import address_of, view_state
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.files import locked
-from study.record.mlflow_store import RECORDING_SECONDS, Store
-from study.record.mlflow_words import NOTE, VERDICTS, Summary, in_a_name, note_of, summary_note
+from study.tracking.store import RECORDING_SECONDS, Store
+from study.tracking.words import NOTE, VERDICTS, Summary, in_a_name, note_of, summary_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
