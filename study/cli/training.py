@@ -247,7 +247,6 @@ def conclude(
     console: Console,
 ) -> "Findings":
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
-    from study.cli.summaries import write_summaries
     from study.judge.evidence import find
     from study.report.all_findings import asked_of, page_of
     from study.report.conclusions import in_two_sentences, next_words
@@ -255,6 +254,7 @@ def conclude(
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
     from study.report.verdict_table import verdict_table
+    from study.tracking.summary import write_summaries
 
     findings, judged = find(results), []
     written = [*write_report(results, findings), *write_verdicts(results, findings)]
@@ -275,7 +275,7 @@ def conclude(
         pictures = drawn_of(mine[0], results) if mine else []
         console.say("\n".join(f"picture: {path}" for path in pictures))
     places = [(plan.asked.name, plan.asked.scale) for plan in plans]
-    write_summaries(findings, places, results, place.spool_dir, console)
+    write_summaries(findings, places, results, place.spool_dir, console.say)
     own = {results / page_of(asked_of(finding)) for finding in judged}
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results or path in own))
     words, why = ["list"], "every verdict"

@@ -58,6 +58,7 @@ def test_importing_every_module_changes_no_environment_signal_warning_logger_sty
 
 
 REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.report.verdict_table"
+WORDS = "study.judge study.report matplotlib seaborn jinja2"
 TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexnet.training.loop"
 
 
@@ -69,6 +70,8 @@ TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexn
         pytest.param("study.cli.main", "torch pandas matplotlib jinja2 sqlalchemy mlflow optuna", id="no verb yet"),
         pytest.param(REPORTING, "torch mlflow optuna", id="planning and reporting", marks=pytest.mark.slow),
         pytest.param(TRAINING, "mlflow optuna pandas seaborn", id="training", marks=pytest.mark.slow),
+        pytest.param("study.tracking.keeper", f"torch mlflow {WORDS}", id="recording", marks=pytest.mark.slow),
+        pytest.param("study.tracking.from_tables", "torch mlflow", id="tables into MLflow", marks=pytest.mark.slow),
     ],
 )
 def test_packages_that_take_long_to_import_are_imported_only_where_they_are_needed(modules, never):
