@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "alexnet": ["errors files card machine", "recipe", "kernels", "rng", "model", "data", "training"],
     "study": [
-        "counted environment output",
+        "counted environment output network_text",
         "questions",
         "claims",
         "plan",

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.recipe import from_dict
+from study.network_text import network_text
 from study.output import in_a_line, redacted
-from study.record.network_text import network_text
 from study.run.database import laying_out, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import DamagedResult, RunResult, from_json, to_json

@@ -67,6 +67,7 @@ TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexn
     [
         pytest.param("study.__main__", "torch numpy alexnet study.cli", id="start"),  # from here on it can be stopped
         pytest.param("alexnet, alexnet.recipe, alexnet.machine", "torch", id="recipes"),
+        pytest.param("study.network_text", "torch numpy pandas", id="a network as text"),
         pytest.param("study.cli.main", "torch pandas matplotlib jinja2 sqlalchemy mlflow optuna", id="no verb yet"),
         pytest.param(REPORTING, "torch mlflow optuna", id="planning and reporting", marks=pytest.mark.slow),
         pytest.param(TRAINING, "mlflow optuna pandas seaborn", id="training", marks=pytest.mark.slow),
