@@ -22,9 +22,9 @@ from alexnet import ALEXNET_32, SOURCE_2012, AlexNet
 from alexnet.data.image_sets import available, load
 from alexnet.errors import without_held_memory
 from alexnet.machine import Machine
-from alexnet.model.network import layer_table
 from alexnet.model.response_norm import CrossMapNorm
 from alexnet.recipe import CIFAR_13PCT, FIGURE_1_A, Recipe, changed
+from alexnet.recipe.sizes import layer_table
 from alexnet.training.cuda_graph import Graphed, rounds_on
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side

@@ -14,7 +14,7 @@ from torch import nn
 
 from alexnet import SOURCE_2012, AlexNet
 from alexnet.machine import detect
-from alexnet.model.network import layer_table
+from alexnet.recipe.sizes import layer_table
 from alexnet.training.optimizer import make_optimizer
 from benchmarks.timed_in_turn import in_turn, now, ratio
 from benchmarks.worker import ALEXNET_BATCH

@@ -116,7 +116,7 @@ def empty_mlflow(made_once) -> Path:
     """Return an SQLite file with MLflow's schema. It takes seconds to make, so tests copy it."""
 
     def make(folder: Path) -> None:
-        from study.record.mlflow_store import Store
+        from study.tracking.store import Store
 
         Store(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
 

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import math
 import os
 import re
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from alexnet.training.answers import answers_of
 from alexnet.training.history import Point
 from study.plan.plan import PlannedRun
 from study.plan.results_folder import DIGESTS
-from study.record.mlflow_words import BaseSummary, Summary
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
 
 
@@ -87,21 +85,6 @@ def made_up_result(
             Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
         ),
     )
-
-
-def made_up_summary(base: str = "A-today", verdict: str = "supported", fingerprint: str = "0") -> Summary:
-    """Return the summary of a claim with one base."""
-    of_base = BaseSummary(
-        label=base,
-        base=base,
-        fingerprint=fingerprint,
-        verdict=verdict,
-        in_brief=f"observed x6.5: {verdict}",
-        in_sentences=f"ReLUs are faster: {verdict}. Here it is x6.5.",
-        as_text=f"arm relu\n  observed x6.5: {verdict}",
-        numbers={"estimate": 6.5, "upper": math.inf},
-    )
-    return Summary(claim="relu_sooner", scale="smoke", measured="epochs to 25% training error", bases=(of_base,))
 
 
 def with_seal(text: str) -> bytes:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
-from study.judge.decision import Verdict, decide
+from study.judge.decision import Direction, Verdict, decide
+from study.judge.family import Finding
 from study.judge.rules import judge
+from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 
 FAILED = "diverged"
@@ -80,3 +82,24 @@ def decided(
     **more,
 ) -> Verdict:
     return decide(judge(claim.rule, case_of(claim, arms, base, native, **more)), holm)
+
+
+def made_up_finding(
+    direction: Direction = "supported", base: str = "A-today", fingerprint: str = "0", scale: str = "smoke", **verdict
+) -> Finding:
+    """Return a finding of relu_sooner on three runs of each arm: x6.50, with an interval that has no upper end. `verdict`:
+    further fields of its verdict."""
+    claim, arms = get_claim("relu_sooner"), arms_of(relu=[2.0, 2.1, 1.9], tanh=[13.0, 13.65, 12.35])
+    return Finding(
+        claim_name="relu_sooner",
+        claim=claim,
+        scale=scale,
+        base=base,
+        machines=(HERE,),
+        data=scale,
+        fingerprint=fingerprint,
+        arms=tuple(arms.values()),
+        verdict=replace(decided(claim, arms, "A-today"), direction=direction, **verdict),
+        effects={},
+        seconds_ratio=None,
+    )

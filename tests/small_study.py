@@ -77,9 +77,9 @@ if __name__ == "__mp_main__":
 if __name__ == "__main__":
     from study.cli.console import Console
     from study.cli.training import leave, train_and_record
-    from study.record.keeper import record_results
     from study.run.executors.local import LocalProcesses
     from study.run.run_folder import Results
+    from study.tracking.keeper import record_results
 
     signal.signal(signal.SIGTERM, leave)
     folder = Path(sys.argv[1])

@@ -11,7 +11,7 @@ BEGIN, END = "<!-- made by `make docs-map` -->", "<!-- end of what `make docs-ma
 FOLDERS = [
     *(f"alexnet{folder}" for folder in ("", "/recipe", "/kernels", "/model", "/data", "/training")),
     "study",
-    *(f"study/{folder}" for folder in ("questions", "claims", "plan", "run", "record", "judge", "report", "cli")),
+    *(f"study/{folder}" for folder in ("questions", "claims", "plan", "run", "record", "judge", "report", "tracking", "cli")),
 ]
 
 

@@ -52,7 +52,6 @@ from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
-from study.record.keeper import record_results
 from study.record.tables import read_runs, read_trained, run_name
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
@@ -60,6 +59,7 @@ from study.run.one_run import Place
 from study.run.queue import RunDone, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import finished
 from study.run.self_check import before_evidence
+from study.tracking.keeper import record_results
 
 AT_ONCE = 24
 """Two processes with this many runs each filled an H100: 211 microseconds for a step of a run of ALEXNET_32."""

@@ -46,8 +46,8 @@ def photograph(path: Path, claim: str) -> Path:
         raise Refused("chromium: not installed (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
-    from study.record.mlflow_store import Store
-    from study.record.mlflow_view import address_of
+    from study.tracking.store import Store
+    from study.tracking.view import address_of
 
     store = Store()
     found = [one for one in store.experiments() if one.name.startswith(f"alexnet/{claim}/")]

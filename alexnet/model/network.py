@@ -15,7 +15,6 @@ from alexnet.model.grouped_conv import GroupedConv2d
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import Layer, Model, Recipe, Sizes, changed, sizes_of
-from alexnet.recipe.sizes import parameters_of, weights_of
 from alexnet.rng import checked_seed, generator, key_of
 
 
@@ -324,29 +323,3 @@ def draw_weights(part: Learned, model: Model, position: int, seed: int) -> None:
         bound = 1 / math.sqrt(fan_in)
         part.weight.uniform_(-bound, bound, generator=rng)
         part.bias.uniform_(-bound, bound, generator=rng)
-
-
-def layer_table(model: Model) -> list[dict]:
-    """Return a row for each layer: its sizes and parameters, and for one image its neurons, the multiply-adds of the forward
-    pass and the bytes of its float32 outputs. No network is built for it."""
-    rows = []
-    for layer, size in zip(model.layers, sizes_of(model), strict=True):
-        positions = size.map_size**2
-        rows.append(
-            {
-                "layer": layer.kind if layer.present else f"{layer.kind} (absent)",
-                "outputs": size.outputs,
-                "kernel": layer.kernel,
-                "stride": layer.stride,
-                "groups": size.groups,
-                "map_size": size.map_size,
-                "norm": layer.norm,
-                "pool": layer.pool,
-                "after_pool": size.after_pool,
-                "parameters": parameters_of(layer, size),
-                "neurons": size.outputs * positions,
-                "multiply_adds": weights_of(layer, size) * (1 if layer.kind == "local" else positions),
-                "activation_bytes": 4 * size.outputs * positions,
-            }
-        )
-    return rows

@@ -1,6 +1,6 @@
-"""How large a network is: its weights and parameters, and the memory that a step needs."""
+"""How large a network is: the sizes and parameters of its layers, and the memory that a step needs."""
 
-from alexnet.recipe.network import Layer, Sizes, sizes_of
+from alexnet.recipe.network import Layer, Model, Sizes, sizes_of
 from alexnet.recipe.schema import Recipe
 
 
@@ -19,6 +19,31 @@ def weights_of(layer: Layer, size: Sizes) -> int:
     of_a_unit = size.inputs // size.groups * (layer.kernel**2 if layer.kind != "full" else 1)
     positions = size.map_size**2 if layer.kind == "local" else 1  # a local layer has separate weights at each position
     return size.outputs * of_a_unit * positions
+
+
+def layer_table(model: Model) -> list[dict]:
+    """Return a row for each layer: its sizes and parameters, and for one image its neurons and the multiply-adds of the
+    forward pass."""
+    rows = []
+    for layer, size in zip(model.layers, sizes_of(model), strict=True):
+        positions = size.map_size**2
+        rows.append(
+            {
+                "layer": layer.kind if layer.present else f"{layer.kind} (absent)",
+                "outputs": size.outputs,
+                "kernel": layer.kernel,
+                "stride": layer.stride,
+                "groups": size.groups,
+                "map_size": size.map_size,
+                "norm": layer.norm,
+                "pool": layer.pool,
+                "after_pool": size.after_pool,
+                "parameters": parameters_of(layer, size),
+                "neurons": size.outputs * positions,
+                "multiply_adds": weights_of(layer, size) * (1 if layer.kind == "local" else positions),
+            }
+        )
+    return rows
 
 
 def least_bytes(recipe: Recipe, images: int) -> int:

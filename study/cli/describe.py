@@ -8,8 +8,9 @@ from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
 from study.cli.arguments import Verbs, add_verb, converter, json_option, try_to_write, writable
 from study.cli.console import print_json
-from study.cli.recipes import layer_lines, named_recipe
+from study.cli.recipes import named_recipe
 from study.environment import path_named
+from study.network_text import layer_lines
 from study.questions.scales import SCALES
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -79,4 +80,4 @@ def _show(recipe: Recipe) -> None:
     for name, value in settings(recipe).items():
         if not name.startswith("model.layers."):
             print(f"{name} = {value}" + (f"  # {docs[name]}" if docs.get(name) else ""))
-    print(layer_lines(recipe))
+    print(layer_lines(recipe.model))

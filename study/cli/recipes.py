@@ -1,11 +1,10 @@
-"""The recipe that a user names, its changed settings, and its layers as text."""
+"""The recipe that a user names, and its changed settings."""
 
 import json
 from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed, settings
-from study.output import aligned
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
@@ -57,29 +56,3 @@ def _from_json(written: str) -> Any:
     except (ValueError, RecursionError):  # not JSON, or nested too deeply
         return written
     return () if plain == [] else plain
-
-
-MORE = ("padding", "order", "dropout", "crosses", "present", "weight_std", "initial_bias", "decay_factor")
-"""Fields of a layer that are in a second table, as the first is wide enough."""
-
-
-def layer_lines(recipe: Recipe) -> str:
-    """Return the table of layers, with totals, and below it one of their other settings."""
-    from alexnet.model.network import layer_table
-
-    rows = layer_table(recipe.model)
-    settings_of = [
-        [
-            f"{position} {layer.kind}",
-            *(
-                f"{getattr(layer, name):g}" if isinstance(getattr(layer, name), float) else str(getattr(layer, name))
-                for name in MORE
-            ),
-        ]
-        for position, layer in enumerate(recipe.model.layers)
-    ]
-    columns = list(rows[0])
-    summed = ("parameters", "neurons", "multiply_adds", "activation_bytes")
-    texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
-    texts.append(["total", *(f"{sum(row[c] for row in rows):,}" if c in summed else "" for c in columns[1:])])
-    return "\n".join([*aligned(texts, numbers=True), "", *aligned([["layer", *MORE], *settings_of])])

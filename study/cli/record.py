@@ -45,7 +45,7 @@ def record_runs(args: argparse.Namespace) -> int:
     """Record finished runs, and the summaries of the claims that use them. Returns the exit code: 1 where results were
     skipped."""
     from study.record import tables
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     if args.tables is not None:
         record_from_tables(args)
@@ -73,23 +73,24 @@ def record_runs(args: argparse.Namespace) -> int:
 
 def record_from_tables(args: argparse.Namespace) -> None:
     """Put the runs of the tables into MLflow."""
-    from study.cli.record_tables import record_tables, wanted_rows
-    from study.record.mlflow_store import Store
+    from study.tracking.from_tables import record_tables, wanted_rows
+    from study.tracking.store import Store
 
     if args.spool:
         raise Refused(f"spool: {args.spool} is given before --tables, which reads no run folders; name claims after it")
-    wanted = wanted_rows(there(results_dir(), "RESULTS_DIR"), args.tables, args.scale or os.environ.get("SCALE"))
+    folder, say = there(results_dir(), "RESULTS_DIR"), Console().say
+    wanted = wanted_rows(folder, args.tables, args.scale or os.environ.get("SCALE"), say)
     lock_dir = writable(spool_dir(), "SPOOL_DIR")  # nothing is written before the names are known to be right
     with _mlflow_answers():
-        record_tables(Store(), wanted, lock_dir)
+        record_tables(Store(), wanted, lock_dir, say)
 
 
 def _summarize(results: Sequence[RunResult], experiments: Collection[str], folder: Path, spool: Path) -> None:
     """Write the summaries of the claims that use these results, as far as MLflow has experiments of them."""
     scales = {result.asked.scale for result in results}
     try:
-        from study.cli.summaries import places_of, write_summaries
         from study.judge.evidence import find
+        from study.tracking.summary import places_of, write_summaries
 
         findings = find(folder, scales=scales)
     except (Refused, ImportError) as error:  # the runs are recorded nevertheless
@@ -97,7 +98,7 @@ def _summarize(results: Sequence[RunResult], experiments: Collection[str], folde
         return
     names = {(result.key, result.machine.label) for result in results}
     places = [place for place in places_of(findings, names) if "/".join(("alexnet", *place)) in experiments]
-    if written := write_summaries(findings, places, folder, spool, Console()):
+    if written := write_summaries(findings, places, folder, spool, Console().say):
         Console().say(f"{counted(written, 'summary', 'summaries')} of claims in MLflow")
 
 
@@ -124,7 +125,7 @@ def export_table(args: argparse.Namespace) -> int:
         accept_tables()
         return 0
     from study.record import tables
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
@@ -149,8 +150,8 @@ def accept_tables() -> None:
 @contextlib.contextmanager
 def _mlflow_answers() -> Iterator[None]:
     """Raises Refused, in one line, where MLFLOW_TRACKING_URI does not answer or refuses."""
-    from study.record.mlflow_faults import lasting
-    from study.record.mlflow_store import set_up_mlflow
+    from study.tracking.faults import lasting
+    from study.tracking.store import set_up_mlflow
 
     set_up_mlflow()
     from mlflow.exceptions import MlflowException

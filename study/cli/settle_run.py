@@ -30,13 +30,13 @@ from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES, is_own, scale_named
-from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.result import DamagedResult
 from study.run.run_folder import result_in
+from study.tracking.keeper import Recorded, record_results
 
 # ---- Which claims, by which rule -------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def train(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     result = run_planned(planned, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
     console.say(outcome_words(result))
-    from study.record.keeper import into_mlflow  # loads pandas, for which a refused command should not wait
+    from study.tracking.keeper import into_mlflow  # loads pandas, for which a refused command should not wait
 
     if fault := into_mlflow([result], place.spool_dir, 1):
         console.say(fault)

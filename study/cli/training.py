@@ -27,12 +27,12 @@ from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
     from study.judge.evidence import Findings
-    from study.record.keeper import Keeper
+    from study.tracking.keeper import Keeper
 
 
 def look_at_mlflow(console: Console) -> None:
     """Before training, print a warning where MLflow does not answer. Raises Refused where it will never accept the runs."""
-    from study.record.mlflow_store import look_at_store
+    from study.tracking.store import look_at_store
 
     if warning := look_at_store():
         console.say(warning)
@@ -65,7 +65,7 @@ def train_and_record(
     `shows_numbers`). `asked`: see FirstNumbers. Returns the label and the reason of each lost run. If the process is killed,
     results that are not recorded yet are still in the run folders.
     """
-    from study.record.keeper import Keeper
+    from study.tracking.keeper import Keeper
 
     todo = missing(planned_runs, place)
     if len(todo) < len(planned_runs):
@@ -201,7 +201,7 @@ def train_and_show(
 ) -> int:
     """Do `train_and_record`, record what earlier calls did not, and call `show`, which shows the results and returns whether
     they are complete. Returns the exit code: 1 where runs were lost, or results could not be written or shown."""
-    from study.record.keeper import record_results
+    from study.tracking.keeper import record_results
 
     signal.signal(signal.SIGTERM, leave)
     lost = train_and_record(planned_runs, place, results, executor, console, shows_numbers, asked)
@@ -247,14 +247,14 @@ def conclude(
     console: Console,
 ) -> "Findings":
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
-    from study.cli.summaries import write_summaries
-    from study.cli.verdict_table import verdict_table
     from study.judge.evidence import find
     from study.report.all_findings import asked_of, page_of
     from study.report.conclusions import in_two_sentences, next_words
     from study.report.figures.draw import drawn_of
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
+    from study.report.verdict_table import verdict_table
+    from study.tracking.summary import write_summaries
 
     findings, judged = find(results), []
     written = [*write_report(results, findings), *write_verdicts(results, findings)]
@@ -275,7 +275,7 @@ def conclude(
         pictures = drawn_of(mine[0], results) if mine else []
         console.say("\n".join(f"picture: {path}" for path in pictures))
     places = [(plan.asked.name, plan.asked.scale) for plan in plans]
-    write_summaries(findings, places, results, place.spool_dir, console)
+    write_summaries(findings, places, results, place.spool_dir, console.say)
     own = {results / page_of(asked_of(finding)) for finding in judged}
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results or path in own))
     words, why = ["list"], "every verdict"

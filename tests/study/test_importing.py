@@ -57,7 +57,8 @@ def test_importing_every_module_changes_no_environment_signal_warning_logger_sty
     assert not list(tmp_path.iterdir())
 
 
-REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.cli.verdict_table"
+REPORTING = "study.plan.plan, study.plan.cost, study.report.pages, study.report.figures.draw, study.report.verdict_table"
+WORDS = "study.judge study.report matplotlib seaborn jinja2"
 TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexnet.training.loop"
 
 
@@ -66,9 +67,12 @@ TRAINING = "study.run.one_run, study.run.queue, study.run.executors.local, alexn
     [
         pytest.param("study.__main__", "torch numpy alexnet study.cli", id="start"),  # from here on it can be stopped
         pytest.param("alexnet, alexnet.recipe, alexnet.machine", "torch", id="recipes"),
+        pytest.param("study.network_text", "torch numpy pandas", id="a network as text"),
         pytest.param("study.cli.main", "torch pandas matplotlib jinja2 sqlalchemy mlflow optuna", id="no verb yet"),
         pytest.param(REPORTING, "torch mlflow optuna", id="planning and reporting", marks=pytest.mark.slow),
         pytest.param(TRAINING, "mlflow optuna pandas seaborn", id="training", marks=pytest.mark.slow),
+        pytest.param("study.tracking.keeper", f"torch mlflow {WORDS}", id="recording", marks=pytest.mark.slow),
+        pytest.param("study.tracking.from_tables", "torch mlflow", id="tables into MLflow", marks=pytest.mark.slow),
     ],
 )
 def test_packages_that_take_long_to_import_are_imported_only_where_they_are_needed(modules, never):

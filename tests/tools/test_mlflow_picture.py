@@ -5,7 +5,7 @@ import shutil
 import pytest
 from helpers import made_up_result, small_run
 
-from study.record.mlflow_store import Store
+from study.tracking.store import Store
 from tools.mlflow_picture import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

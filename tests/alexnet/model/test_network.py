@@ -17,12 +17,12 @@ from torch import nn
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from alexnet.model.network import AlexNet, LocalConv2d, layer_table
+from alexnet.model.network import AlexNet, LocalConv2d
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, RECIPES, Layer, Model, changed, sizes_of
 from alexnet.recipe.network import side_after_pool
-from alexnet.recipe.sizes import weights_of
+from alexnet.recipe.sizes import layer_table, weights_of
 from alexnet.training.loop import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from alexnet.errors import Refused
 from alexnet.model.dropout import Dropout
-from alexnet.model.network import RISING, AlexNet, layer_table
+from alexnet.model.network import RISING, AlexNet
 from alexnet.recipe import (
     ACTIVATIONS,
     CUDA_CONVNET2,
@@ -33,6 +33,7 @@ from alexnet.recipe import (
     changed,
     differences,
 )
+from alexnet.recipe.sizes import layer_table
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 

@@ -290,7 +290,7 @@ def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch,
     monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
     for module in ("plan", "planning", "search", "logits", "settle_run"):
         monkeypatch.setattr(f"study.cli.{module}.load_known", load_known)
-    monkeypatch.setattr("study.record.mlflow_store.look_at_store", lambda: "")
+    monkeypatch.setattr("study.tracking.store.look_at_store", lambda: "")
     assert main(shlex.split(line)) == 2
     assert capsys.readouterr().err == "asked of tiny-imagenet-100\n"
 

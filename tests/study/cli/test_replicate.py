@@ -92,8 +92,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(replicate_run, "load_known", blank_images)
     monkeypatch.setattr(replicate_run, "conclude", lambda *_, **__: find(results()))
     monkeypatch.setattr(replicate_run, "look_at_mlflow", lambda console: None)  # to lay out its database takes seconds
-    monkeypatch.setattr("study.record.mlflow_store.Store.__init__", lambda self: None)
-    monkeypatch.setattr("study.record.mlflow_store.Store.record", lambda self, *_: 0)
+    monkeypatch.setattr("study.tracking.store.Store.__init__", lambda self: None)
+    monkeypatch.setattr("study.tracking.store.Store.record", lambda self, *_: 0)
     monkeypatch.chdir(tmp_path)
     record(*(made(planned_run(*one)) for one in FIVE_PAIRS))
     return tmp_path

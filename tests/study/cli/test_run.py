@@ -20,13 +20,13 @@ from study.cli.main import main
 from study.judge.evidence import Findings
 from study.plan.plan import PlannedRun, make_plan
 from study.plan.tuned import Tuned
-from study.record import keeper
 from study.run.executors.base import Done, Message
 from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.queue import missing
 from study.run.result import RESULT, RunResult, sealed
 from study.run.run_folder import write_ended
+from study.tracking import keeper
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 PLANNED_RUNS = [small_run(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]

@@ -23,8 +23,8 @@ from study.plan.fixed_rules import Preregistrations, fix
 from study.questions.looks import Looks
 from study.questions.scales import SCALES
 from study.record import tables
-from study.record.keeper import Recorded
 from study.run.result import RESULT, sealed
+from study.tracking.keeper import Recorded
 
 CLAIM = '''
 """A question about made-up runs."""

@@ -7,9 +7,9 @@ import pytest
 from helpers import made_up_result, whole_report
 
 from alexnet.errors import Refused
-from study.cli.verdict_table import verdict_table
 from study.report.pages import write_report
 from study.report.verdict_files import as_json
+from study.report.verdict_table import verdict_table
 
 CLASS = '''"""Does the test error end its fall later with colour noise?"""
 

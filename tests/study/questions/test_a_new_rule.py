@@ -6,8 +6,8 @@ import pytest
 from helpers import made_up_result, whole_report
 
 from alexnet.errors import Refused
-from study.cli.verdict_table import verdict_table
 from study.report.pages import write_report
+from study.report.verdict_table import verdict_table
 
 CLASS = '''"""Does colour noise help in the median pair of seeds?"""
 

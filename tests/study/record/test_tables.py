@@ -13,8 +13,8 @@ from alexnet.errors import Refused
 from alexnet.files import new_file_beside
 from study.questions.claim import OWN_QUESTION
 from study.record import tables
-from study.record.keeper import record_results
 from study.run.result import RunResult
+from study.tracking.keeper import record_results
 
 
 def for_another_claim(result: RunResult) -> RunResult:
@@ -85,7 +85,7 @@ def test_a_result_that_contradicts_itself_is_named_and_skipped_and_the_others_ar
 
 
 def test_what_waits_to_be_recorded_is_not_barred_by_a_result_that_contradicts_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("study.record.keeper.into_mlflow", lambda *_: "")
+    monkeypatch.setattr("study.tracking.keeper.into_mlflow", lambda *_: "")
     one, other = made_up_result(small_run(0)), with_two_test_errors(made_up_result(small_run(1)))
     recorded = record_results([one, other], tmp_path / "spool", tmp_path / "results")
     assert recorded.in_tables and recorded.warning.startswith(f"skipped: {other.key}: ")

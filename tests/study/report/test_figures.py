@@ -35,7 +35,7 @@ from study.report.pages import write_report
 IMPORT = """
 import sys, matplotlib
 before = matplotlib.rcParams.copy()  # dict() of them would choose a backend
-import study.report.pages, study.report.figures.draw, study.cli.verdict_table
+import study.report.pages, study.report.figures.draw, study.report.verdict_table
 from study.report.figures.style import panels, save, style
 from pathlib import Path
 with style():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from helpers import made_up_result, whole_report
 
-from study.cli.verdict_table import verdict_table
 from study.judge.evidence import find
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -16,6 +15,7 @@ from study.report.claim_sections import claim_section
 from study.report.figures.errors import errors_at_end
 from study.report.pages import write_report
 from study.report.phrases import mean_of, measured_words
+from study.report.verdict_table import verdict_table
 from study.run.result import RunResult
 
 WITH = [0.300, 0.302, 0.301, 0.299, 0.3005]  # of the control 5 seeds, for the first look

@@ -14,12 +14,12 @@ from study.cli import settle_run
 from study.cli.console import Console
 from study.cli.main import main
 from study.cli.settle_plan import Settling, View
-from study.record.keeper import Recorded
 from study.run.executors.base import Done
 from study.run.one_run import Place
 from study.run.queue import RunDone, RunLost, missing, work_off
 from study.run.result import FORMAT, RESULT, sealed, to_json
 from study.run.run_folder import ASKED, ENDED, SKIPPED, put_damaged_aside, read_result, state_of_run
+from study.tracking.keeper import Recorded
 
 MINE, OTHER = PLANNED_RUNS[0], PLANNED_RUNS[1]
 RELU, TANH = made_up_result(MINE), made_up_result(OTHER)

@@ -18,7 +18,6 @@ from study.cli.training import train_and_record
 from study.environment import share_with_group
 from study.questions.asked import Asked
 from study.record import tables
-from study.record.keeper import Keeper, record_results
 from study.run import one_run
 from study.run import search as search_module
 from study.run.executors.base import Done, attempt
@@ -26,6 +25,7 @@ from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.run_folder import Results, read_result, write_asked
 from study.run.search import Search, SearchLost, search_all
+from study.tracking.keeper import Keeper, record_results
 
 PLANNED_RUNS = [small_run(seed) for seed in range(3)]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=1)
@@ -67,8 +67,8 @@ def no_training(monkeypatch, tmp_path_factory):
 
     monkeypatch.setattr(one_run, "_trained", trained)
     monkeypatch.setattr(one_run, "Checkpoints", Weights)
-    monkeypatch.setattr("study.record.mlflow_store.Store.__init__", lambda self: None)
-    monkeypatch.setattr("study.record.mlflow_store.Store.record", lambda self, *_: 0)
+    monkeypatch.setattr("study.tracking.store.Store.__init__", lambda self: None)
+    monkeypatch.setattr("study.tracking.store.Store.record", lambda self, *_: 0)
     if not DONE_BEFORE:
         assert trained_in(tmp_path_factory.mktemp("before")) == []
         DONE_BEFORE.append(True)

@@ -7,7 +7,7 @@ from helpers import made_up_result, small_run
 
 from alexnet.recipe.schema import field_docs
 from study.questions.asked import Asked
-from study.record.mlflow_words import ALL_IF_ZERO, note_of, run_metrics, run_params
+from study.tracking.words import ALL_IF_ZERO, note_of, run_metrics, run_params
 
 
 def of_claim(claim, **changes):

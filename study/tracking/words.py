@@ -6,9 +6,8 @@ so that the UI's table and parallel coordinates show the differences."""
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
@@ -16,9 +15,9 @@ from alexnet.recipe import from_dict, settings
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 from study.questions.measures import Run
-from study.record.mlflow_view import address_of, view_state
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
+from study.tracking.view import address_of, view_state
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -27,8 +26,6 @@ NOTE = "mlflow.note.content"
 """The tag of an experiment that the UI shows as its description."""
 MOST_CHARACTERS = 5000
 """Of a description, which any version of MLflow and any database takes."""
-VERDICTS = "verdicts.txt"
-"""The file of a summary run with the verdicts as text."""
 ASKED_FIRST = (
     "optim.learning_rate", "optim.batch_size", "optim.epochs", "optim.momentum", "optim.weight_decay", "model.activation",
     "model.image_size", "model.width", "model.columns", "model.init", "data.name", "data.inputs", "data.train_images",
@@ -156,31 +153,6 @@ def plain(text: str) -> str:
 # ---- An experiment ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class BaseSummary:
-    """The verdict of a claim on one base and one version of the images."""
-
-    label: str  # the base, and the version of the images where there are several
-    base: str
-    fingerprint: str
-    verdict: str  # in a few words, with all that the report says: "supported, size not judged (proxy); not confirmed"
-    in_brief: str  # in a line, with the number
-    in_sentences: str
-    as_text: str  # its arms and the verdict, for a terminal
-    numbers: Mapping[str, float]  # the effect and its interval, by name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The verdicts of a claim at a scale, and its pictures."""
-
-    claim: str
-    scale: str
-    measured: str  # what the numbers of its runs are: "test error ten views, %"
-    bases: tuple[BaseSummary, ...]
-    pictures: tuple[Path, ...] = ()
-
-
 def view_of(claim: str) -> str:
     """Return the view of an experiment's runs, as MLflow stores it."""
     found = _claim(claim)
@@ -188,18 +160,18 @@ def view_of(claim: str) -> str:
     return view_state(measured_of(claim), groups)
 
 
-def note_of(claim: str, scale: str, experiment: str, summary: Summary | None = None) -> str:
-    """Return the description of an experiment in Markdown: a link to the runs by arm, the claim's
-    title, the verdict of each base, and the command. Only its first line is seen while it is folded."""
+def note_of(claim: str, scale: str, experiment: str, verdicts: Iterable[str] = (), measured: str = "") -> str:
+    """Return the description of an experiment in Markdown: a link to the runs by arm, the claim's title, its verdicts, and the
+    command. Only its first line is seen while it is folded. `verdicts`: a line for each base. `measured`: what the number of a
+    run is, such as "test error ten views, %"; both as soon as there is a verdict."""
     found = _claim(claim)
-    title = _in_markdown(found.title) if found else f"Runs of `{plain(claim)}`"
+    title = in_markdown(found.title) if found else f"Runs of `{plain(claim)}`"
     lines = [f"[Runs by arm]({address_of(experiment)}): **{title}**"]
     if found:
-        lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
-    if summary:
-        lines += [f"- {_in_markdown(base.label)}: {_in_markdown(base.in_brief)}" for base in summary.bases]
+        lines.append(f"The paper: {in_markdown(found.reported.what)} ({in_markdown(found.reported.where)}). Scale: {scale}.")
+    lines += [f"- {in_markdown(verdict)}" for verdict in verdicts]
     if name := measured_of(claim):
-        what = f"the number of a run that the claim compares{f' ({summary.measured})' if summary else ''}"
+        what = f"the number of a run that the claim compares{f' ({measured})' if measured else ''}"
         never = " A run that did not arrive has none." if name == MEASURED["time"] else ""
         lines.append(f"`{name}` is {what}.{never} Other errors are shares of images: 0.41 is 41%.")
     if found:
@@ -207,17 +179,11 @@ def note_of(claim: str, scale: str, experiment: str, summary: Summary | None = N
     return "\n\n".join(lines)[:MOST_CHARACTERS]
 
 
-def summary_note(summary: Summary) -> str:
-    """Return the description of a summary run in Markdown: for each base the verdict in sentences."""
-    lines = [f"**{_in_markdown(base.label)}**: {_in_markdown(base.in_sentences)}" for base in summary.bases]
-    return "\n\n".join([*lines, f"Arms and numbers are in {VERDICTS}, among the artifacts."])[:MOST_CHARACTERS]
-
-
 def in_a_name(text: str) -> str:
     """Return `text` with only the characters that MLflow allows in the name of a tag or a metric."""
     return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)[:250]
 
 
-def _in_markdown(text: str) -> str:
+def in_markdown(text: str) -> str:
     """Return a user's text escaped, so that it makes no tag, link or code."""
     return "".join(f"\\{c}" if c in "<>[]`*_|" else c for c in " ".join(text.split()))

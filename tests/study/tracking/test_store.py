@@ -10,19 +10,21 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_result, made_up_summary, small_run
+from helpers import made_up_result, small_run
+from made_up_arms import made_up_finding
 
 from alexnet.errors import Refused
 from study.cli.main import main
 from study.plan.claim_files import all_claims
 from study.questions.asked import Asked
-from study.record import mlflow_store as record_module
-from study.record.keeper import record_results
-from study.record.mlflow_store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
-from study.record.mlflow_summary import write_summary
-from study.record.mlflow_view import SHARED
-from study.record.mlflow_words import NOTE, run_params, view_of
+from study.report.sentences import verdict_words
 from study.run.result import sealed
+from study.tracking import store as record_module
+from study.tracking.keeper import record_results
+from study.tracking.store import NOTE_DIGEST, OLD_NOTE, Store, look_at_store
+from study.tracking.summary import write_summary
+from study.tracking.view import SHARED
+from study.tracking.words import NOTE, run_params, view_of
 
 
 @pytest.fixture
@@ -43,6 +45,10 @@ def only_run(store):
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
     (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
     return run
+
+
+def summarize(store, folder, verdict="supported"):
+    write_summary(store, "relu_sooner", "smoke", [made_up_finding(verdict)], (), folder)
 
 
 def test_a_result_comes_back_as_it_went_in(store, tmp_path):
@@ -147,7 +153,7 @@ def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
 
 @pytest.mark.parametrize("listed_from", [1, 3, 100])
 def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
-    monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
+    monkeypatch.setattr("study.tracking.store.LISTED_FROM", listed_from)
     results = [made_up_result(small_run(seed)) for seed in range(5)]
     assert store.record(results[1:3], tmp_path) == 2
     assert store.record(results, tmp_path) == 3
@@ -170,14 +176,14 @@ def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_
     result = replace(made_up_result(small_run()), asked=asked)
     store.record([replace(made_up_result(small_run(1)), asked=replace(asked, base="another")), result], tmp_path)
     assert store.record([result], tmp_path) == 0
-    summary = made_up_summary(name, "supported", result.data.fingerprint)
-    write_summary(store, replace(summary, claim="own"), tmp_path)
+    finding = made_up_finding(base=name, fingerprint=result.data.fingerprint)
+    write_summary(store, "own", "smoke", [finding], (), tmp_path)
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
     runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
     tags = {run.data.tags["study.base"]: run.data.tags for run in runs}
     assert tags[name]["study.arm"] == name
     assert {base: tags_of_run.get("study.verdict") for base, tags_of_run in tags.items()} == {
-        name: "supported",
+        name: verdict_words(finding),
         "another": None,
     }
 
@@ -375,13 +381,13 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
         return store.client.get_experiment(experiment.experiment_id).tags[NOTE]
 
     assert "ReLUs reach 25% training error" in note() and "make reproduce-relu-speedup SCALE=smoke" in note()
-    write_summary(store, made_up_summary(verdict="supported"), tmp_path)
-    assert "A-today: observed x6.5: supported" in note()
-    write_summary(store, made_up_summary(verdict="undecided"), tmp_path)
-    assert "A-today: observed x6.5: undecided" in note()
+    for verdict in ("supported", "undecided"):
+        summarize(store, tmp_path, verdict)
+        assert f"A-today: observed x6.50 (no interval), paper x6: {verdict}" in note()
+        assert "`epochs_to_target` is the number of a run that the claim compares (epochs to 25% training error)" in note()
     for theirs in ("mine", ""):
         store.client.set_experiment_tag(experiment.experiment_id, NOTE, theirs)
-        write_summary(store, made_up_summary(), tmp_path)
+        summarize(store, tmp_path)
         assert note() == theirs
 
 
@@ -391,7 +397,7 @@ def test_a_description_of_an_earlier_version_is_known_as_ours_and_loses_its_copy
     store.client.delete_experiment_tag(experiment, NOTE_DIGEST)
     for name in (NOTE, OLD_NOTE):
         store.client.set_experiment_tag(experiment, name, "as it was")
-    write_summary(store, made_up_summary(), tmp_path)
+    summarize(store, tmp_path)
     tags = store.client.get_experiment(experiment).tags
     assert "ReLUs reach" in tags[NOTE] and OLD_NOTE not in tags
 

@@ -26,11 +26,11 @@ from alexnet.machine import Machine
 from alexnet.training.checkpoint import Checkpoints, sha256_of
 from study.cli.main import main
 from study.questions.asked import Asked
-from study.record.keeper import record_results
 from study.run import database, one_run
 from study.run.one_run import Place
 from study.run.result import RESULT, RunResult, from_json, sealed, to_json
 from study.run.search import Search, open_storage, search_arm
+from study.tracking.keeper import record_results
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "geheim-7261"
@@ -169,7 +169,7 @@ def results_of(seeds, claim: str, arm: str = "relu") -> list[RunResult]:
 
 def once(uri: str, expected: list[RunResult]) -> None:
     """Each of the results is one run, with each of its points once."""
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     store = Store(uri)
     claim, scale = expected[0].asked.claim, expected[0].asked.scale
@@ -206,7 +206,7 @@ def test_writers_with_spools_of_their_own_record_each_run_and_point_once(server,
 
 @needs_postgresql
 def test_what_a_killed_server_missed_is_recorded_by_the_next_call_and_nothing_is_doubled(server, tmp_path, monkeypatch):
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     expected, calls, at = results_of(range(4), "killed"), 0, random.Random(2012).randrange(15, 30)
     store = Store(server.uri)
@@ -384,7 +384,7 @@ def made_up_training(folder: Path, kill_at: int):
 
 
 def record(folder: str) -> None:
-    from study.record.mlflow_store import Store
+    from study.tracking.store import Store
 
     results = [from_json(content) for content in json.loads((Path(folder) / "results.json").read_text())]
     os.chdir(Path(folder).parent)  # where a shared database has its artifacts
@@ -402,7 +402,7 @@ if __name__ == "__main__":
     verb, arguments = sys.argv[1], json.load(sys.stdin)
     fork = multiprocessing.get_context("fork")
     if verb == "record":
-        from study.record.mlflow_store import set_up_mlflow
+        from study.tracking.store import set_up_mlflow
 
         set_up_mlflow()  # once, before the fork
 

@@ -10,10 +10,10 @@ from alexnet.errors import Refused
 from study.counted import counted
 from study.output import in_a_line
 from study.record import tables
-from study.record.mlflow_faults import in_words
-from study.record.mlflow_store import Store
 from study.run.database import tracking_uri
 from study.run.result import RunResult
+from study.tracking.faults import in_words
+from study.tracking.store import Store
 
 WRITING_SHARE = 10
 """Writing takes at most 1/WRITING_SHARE of the time."""

@@ -1,11 +1,13 @@
 """Formats findings as plain text for a terminal."""
 
+from collections.abc import Sequence
+
 from study.judge.family import Finding
 from study.output import aligned
 from study.report import phrases, sentences
 
 
-def verdict_table(found: list[Finding]) -> str:
+def verdict_table(found: Sequence[Finding]) -> str:
     """Return the arms and the verdict of each base, as text."""
     if not found:
         return "nothing to judge yet"

@@ -11,8 +11,8 @@ from alexnet.recipe import from_dict
 from study.cli.main import main
 from study.questions.asked import Asked
 from study.record import tables
-from study.record.from_tables import AskedRow, TableRuns
-from study.record.mlflow_store import Store
+from study.tracking.from_tables import AskedRow, TableRuns
+from study.tracking.store import Store
 
 COMMITTED = Path(__file__).parents[3] / "results"
 
@@ -61,7 +61,7 @@ def test_mlflow_says_that_it_comes_from_the_tables_and_does_not_give_it_back_to_
 
 @pytest.mark.parametrize("listed_from", [1, 100])
 def test_the_whole_result_takes_its_place_and_keeps_it(store, tmp_path, monkeypatch, listed_from):
-    monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
+    monkeypatch.setattr("study.tracking.store.LISTED_FROM", listed_from)
     whole = [made_up_result(small_run())]
     made = from_tables(tmp_path / "results", whole)
     assert store.record(made, tmp_path, from_tables=True) == 1

@@ -1,17 +1,24 @@
 """The summary run of a claim and scale, on a real SQLite store."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from helpers import made_up_result, made_up_summary, small_run
+from helpers import made_up_result, small_run
+from made_up_arms import made_up_finding
 
 from study.cli.main import main
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
-from study.record.mlflow_store import Store
-from study.record.mlflow_summary import write_summary
-from study.record.mlflow_words import NOTE
+from study.report.sentences import verdict_words
+from study.report.verdict_table import verdict_table
 from study.run.result import sealed
+from study.tracking.store import Store
+from study.tracking.summary import write_summary
+from study.tracking.words import NOTE
+
+VERSIONS = {"supported": "abc", "contradicted": "def"}
+"""Verdicts on two versions of the images, by their fingerprints."""
 
 
 @pytest.fixture
@@ -19,41 +26,68 @@ def store(laid_out) -> Store:
     return Store(f"sqlite:///{laid_out / 'mlflow.db'}")
 
 
+def write(store, folder, *findings, pictures=()):
+    write_summary(store, "relu_sooner", "cifar10", findings, pictures, folder)
+
+
+def finding(direction="supported", **more):
+    return made_up_finding(direction, scale="cifar10", **more)
+
+
 def runs_of(store, kind):
-    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
+    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/cifar10")
     return store.client.search_runs([experiment.experiment_id], f"tags.`study.kind` = '{kind}'")
 
 
 def test_it_is_one_run_with_the_verdict_described_in_sentences_and_tagged_in_a_few_words(store, tmp_path):
-    for verdict in ("undecided", "supported; not confirmed"):
-        write_summary(store, made_up_summary(verdict=verdict), tmp_path)
+    for one in (finding("incomplete"), finding("undecided", alone="supported")):
+        write(store, tmp_path, one)
     (run,) = runs_of(store, "summary")
-    assert run.data.tags["study.verdict.A-today"] == "supported; not confirmed"
-    assert run.data.tags[NOTE].startswith("**A-today**: ReLUs are faster: supported; not confirmed.")
+    verdict = "undecided among all claims (supported alone)"
+    assert run.data.tags["study.verdict.A-today"] == verdict
+    title = get_claim("relu_sooner").title
+    assert run.data.tags[NOTE].startswith(f"**A-today**: {title} (A-today): {verdict}. Here it is x6.50 ")
+
+
+def test_it_has_a_verdict_for_each_base_and_for_each_version_of_the_images(store, tmp_path):
+    versions = [replace(finding(word, fingerprint=images), version=images) for word, images in VERSIONS.items()]
+    write(store, tmp_path, *versions, finding("no effect", base="A-2012"))
+    (run,) = runs_of(store, "summary")
+    verdicts = {name: value for name, value in run.data.tags.items() if name.startswith("study.verdict.")}
+    assert verdicts == {
+        "study.verdict.A-today_ abc": "supported",
+        "study.verdict.A-today_ def": "contradicted",
+        "study.verdict.A-2012": "no effect",
+    }
+    assert run.data.metrics.keys() >= {"estimate A-today_ abc", "estimate A-today_ def", "estimate A-2012"}
 
 
 def test_its_effect_is_logged_once_and_without_infinities(store, tmp_path):
     for _ in range(2):
-        write_summary(store, made_up_summary(), tmp_path)
+        write(store, tmp_path, finding())
     (run,) = runs_of(store, "summary")
-    assert run.data.metrics == {"estimate A-today": 6.5}
+    assert run.data.metrics == {"estimate A-today": pytest.approx(6.5), "lower A-today": 0.0}  # its upper end is infinite
     assert len(store.client.get_metric_history(run.info.run_id, "estimate A-today")) == 1
 
 
 def test_it_holds_the_verdicts_as_text_and_the_pictures_where_the_report_has_them(store, tmp_path):
-    picture = tmp_path / "relu_sooner-smoke-figure-1.png"
+    picture = tmp_path / "relu_sooner-cifar10-figure-1.png"
     picture.write_bytes(b"picture")
-    write_summary(store, replace(made_up_summary(), pictures=(picture,)), tmp_path)
+    write(store, tmp_path, finding(), pictures=[picture])
     (run,) = runs_of(store, "summary")
     assert [file.path for file in store.client.list_artifacts(run.info.run_id)] == ["figures", "verdicts.txt"]
     (file,) = store.client.list_artifacts(run.info.run_id, "figures")
     assert file.path == f"figures/{picture.name}"
+    text = Path(store.client.download_artifacts(run.info.run_id, "verdicts.txt", str(tmp_path))).read_text()
+    assert text == f"{verdict_table([finding()])}\n"
 
 
 def test_each_run_is_tagged_with_the_verdict_of_its_base_on_its_images(store, tmp_path):
-    store.record([made_up_result(small_run(fingerprint=images)) for images in ("abc", "def")], tmp_path)
-    for verdict in ("undecided", "undecided among all claims (supported alone)"):
-        write_summary(store, made_up_summary(verdict=verdict, fingerprint="abc"), tmp_path)
+    planned = [replace(small_run(fingerprint=images), scale="cifar10") for images in ("abc", "def")]
+    store.record([made_up_result(one) for one in planned], tmp_path)
+    for one in (finding("incomplete", fingerprint="abc"), finding("undecided", fingerprint="abc", alone="supported")):
+        write(store, tmp_path, one)
+        verdict = verdict_words(one)
         tags = {run.data.tags["data.fingerprint"]: run.data.tags.get("study.verdict") for run in runs_of(store, "run")}
         assert tags == {"abc": verdict, "def": None}
 

@@ -25,10 +25,14 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.recipe import from_dict
+from study.network_text import network_text
 from study.output import in_a_line, redacted
-from study.record.mlflow_faults import check_address, is_gone, lasting
-from study.record.mlflow_view import SHARED
-from study.record.mlflow_words import (
+from study.run.database import laying_out, tracking_uri
+from study.run.one_run import NO_TELEMETRY
+from study.run.result import DamagedResult, RunResult, from_json, to_json
+from study.tracking.faults import check_address, is_gone, lasting
+from study.tracking.view import SHARED
+from study.tracking.words import (
     NOTE,
     dataset_of,
     note_of,
@@ -39,10 +43,6 @@ from study.record.mlflow_words import (
     run_tags,
     view_of,
 )
-from study.record.network_text import network_text
-from study.run.database import laying_out, tracking_uri
-from study.run.one_run import NO_TELEMETRY
-from study.run.result import DamagedResult, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
