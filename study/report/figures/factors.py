@@ -45,7 +45,7 @@ def factors(found: Sequence[Finding]) -> Figure | None:
     axis.tick_params(axis="y", length=0)
     labels = dict.fromkeys(label for _, lanes in rows for label in lanes)
     figure.legend(
-        handles=[_mark(one, label) for label in labels], labels=list(labels), loc="outside lower left", frameon=False,
+        handles=[_mark(found[0], label) for label in labels], labels=list(labels), loc="outside lower left", frameon=False,
         fontsize=8, ncols=len(labels),
     )  # fmt: skip
     head(figure, found, f"{claim.title}: how many times", machines_of(found))
