@@ -29,7 +29,8 @@ from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
 from study.record import trained_weights
 from study.record.figure_files import arrays_path, read_arrays
-from study.record.tables import read_trained, run_name
+from study.record.tables import run_name
+from study.record.trained_facts import TRAINED
 from study.record.trained_weights import Trained, derive
 from study.report.figures.figure_3 import kernel_sheet
 from study.run.one_run import Place, images_of, run_planned
@@ -205,7 +206,7 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     asked = [replace(planned, claim=claim) for planned in planned_runs for claim in ("nearest_images", "column_colour")]
     said = []
     derive(asked, place, tmp_path, said.append)
-    content = read_trained(tmp_path)["runs"]
+    content = TRAINED.read(tmp_path)["runs"]
     assert len(said) == 4 and len(content) == 2
     for planned in planned_runs:
         facts = content[run_name(planned.key, MACHINE.label)]
@@ -235,7 +236,7 @@ def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_not
     derive(planned_runs, place, tmp_path, said.append)
     assert said[-1].startswith("left out, trained.json: not written, because it could not be read again")
     assert (tmp_path / "trained.json").read_bytes() == before
-    assert len(read_trained(tmp_path)["runs"]) == 2
+    assert len(TRAINED.read(tmp_path)["runs"]) == 2
 
 
 @pytest.mark.parametrize(
