@@ -59,7 +59,7 @@ class Merged:
     notes: list[str] = field(default_factory=list)
 
 
-def put_together(folder: Path, others: Iterable[Path], study_alone: bool = False) -> Merged:
+def put_together(folder: Path, others: Iterable[Path], study_alone: bool) -> Merged:
     """Return the results of `folder` merged with those of `others`. Each run is taken from the first folder that has it.
     `study_alone`: leave out runs that are not of the study, those on synthetic images and on own images. Raises Refused for
     files of any folder that are damaged or were changed."""

@@ -81,7 +81,7 @@ def asks_weights(planned: PlannedRun) -> bool:
 
 
 def derive(
-    planned_runs: Sequence[PlannedRun], place: Place, results: Path, say: Callable[[str], None], first_seed: int = 0
+    planned_runs: Sequence[PlannedRun], place: Place, results: Path, say: Callable[[str], None], first_seed: int
 ) -> None:
     """Compute what the claims of finished `planned_runs` need from their weights, if it is not there yet. Runs whose weights
     were changed or damaged are left out, with a message. `first_seed` is that of the rule that judges the runs. If some seeds
