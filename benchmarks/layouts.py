@@ -21,11 +21,11 @@ from torch import nn
 from alexnet.errors import Refused
 from alexnet.machine import detect
 from alexnet.model.network import AlexNet
-from alexnet.model.two_columns import TwoDevices, bytes_per_image
 from alexnet.recipe import Model, Optim
 from alexnet.training.data_parallel import begin
 from alexnet.training.optimizer import make_optimizer
 from benchmarks.rank_columns import RankColumn
+from benchmarks.two_devices import TwoDevices, bytes_per_image
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import Refused
 from alexnet.model.network import AlexNet
-from alexnet.model.two_columns import Column
+from benchmarks.two_devices import Column
 
 
 class RankColumn(nn.Module):

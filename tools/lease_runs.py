@@ -44,7 +44,7 @@ from study.cli.images import load_known
 from study.cli.training import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
-from study.plan.fixed_rules import Preregistration, Preregistrations
+from study.plan.fixed_rules import RULES, Preregistration
 from study.plan.plan import PlannedRun, has_rate, make_plan, pick_arms
 from study.plan.trials import Search, is_by_time, planned_runs_of
 from study.plan.tuned import Tuned
@@ -52,7 +52,8 @@ from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
-from study.record.tables import read_runs, read_trained, run_name
+from study.record.tables import read_runs, run_name
+from study.record.trained_facts import TRAINED
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
@@ -184,7 +185,7 @@ def not_recorded(planned_runs: Sequence[PlannedRun], results: Path, machine: str
     """Return the runs that a folder of results lacks from a machine with this name, and those without the numbers that their
     claim reads off the weights."""
     runs = {(run["key"], run["machine"]) for run in read_runs(results).to_dict("records")}
-    facts = read_trained(results)["runs"]
+    facts = TRAINED.read(results)["runs"]
 
     def is_there(planned: PlannedRun) -> bool:
         if (planned.key, machine) not in runs:
@@ -206,7 +207,7 @@ def every_nth(text: str) -> slice:
 
 def rule_of(scale: str) -> Preregistration:
     """Return the fixed rule of a scale. Raises Refused if there is none."""
-    rule = Preregistrations.read(results_dir()).of(scale)
+    rule = RULES.read(results_dir()).of(scale)
     if rule is None:
         raise Refused(
             f"scale: {scale!r} has no rule in {results_dir() / 'rules.json'}; "

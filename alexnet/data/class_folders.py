@@ -51,7 +51,7 @@ class ClassFolderSet(PackedSource):
         return [meaning.get(name, name) for name in classes]
 
 
-def times_of_folders(root: Path, parts: Sequence[str], links: str, known: Sequence[Sequence] = ()) -> list[list]:
+def times_of_folders(root: Path, parts: Sequence[str], links: str, known: Sequence[Sequence]) -> list[list]:
     """Return name and time of every class folder in `parts` under `root`, then of every folder within those.
 
     The part "" is `root` itself. With an earlier answer, `known`, only the parts are listed, and the deeper folders' names come

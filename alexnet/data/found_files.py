@@ -44,7 +44,7 @@ class Found:
             yield from ((f"{folder}{name}/{file}", *facts) for file, facts in files.items())
 
 
-def files_by_class(root: Path, links: str = "refuse") -> Found:
+def files_by_class(root: Path, links: str) -> Found:
     """Return the image files under `root`. Each folder in it is a class, with all images in it and in the folders within it.
 
     A file is an image by its name or by its first bytes. Hidden folders and system folders are no classes. Links that lead out

@@ -46,7 +46,7 @@ def unlike_its_name(images: ImageSet) -> str:
     return f"{own}, but {images.name} has {known.words}" if known and own != known.words else ""
 
 
-def known_as(class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> str:
+def known_as(class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str) -> str:
     """Return the name of the known set that images are, else "". They are recognized by their fingerprint, if they have one, or
     by their counts and class names."""
     counts = len(class_names), train_images, test_images

@@ -39,8 +39,8 @@ class Part:
         self.cache, self.split, self.source = cache, split, source
         n = len(source.labels)
         self.image_bytes = math.prod(shape)
-        self.header = _npy_header((n, *shape), "|u1")
-        self.records_header = _npy_header((n, RECORD), "|u1")
+        self.header = _npy_header((n, *shape))
+        self.records_header = _npy_header((n, RECORD))
         self.records = np.zeros((n, RECORD), np.uint8)
 
     def __enter__(self) -> "Part":
@@ -153,7 +153,8 @@ def shape_and_offset(file: BinaryIO) -> tuple[tuple[int, ...], int]:
     return shape, file.tell()
 
 
-def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the header of an npy file of bytes."""
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return buffer.getvalue()

@@ -33,27 +33,12 @@ def scores_of(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> T
     return logits if views == 1 else logits.float().softmax(1).view(n, views, -1).mean(1)
 
 
-def error_rates(
-    network: nn.Module,
-    batches: Batches,
-    autocast: torch.autocast,
-    tops: tuple[int, ...] = (1, 5),
-    total: Callable[[Tensor], Tensor] = lambda sums: sums,
-) -> tuple[float, ...]:
-    """Return the share of images whose label is not among the `tops` (1 and 5) classes of highest score.
-
-    Leaves the network in training mode. `total` sums the counts of several processes.
-    """
-    *wrong, seen = count_wrong(network, batches, autocast, tops, total)
-    return tuple(count / seen for count in wrong)
-
-
 @dataclass(frozen=True)
 class Examined:
     """A network's results on a whole test set."""
 
     errors: tuple[float, ...]
-    """As `error_rates` returns them."""
+    """The shares of images whose label is not among the 1 and the 5 classes of highest score."""
     answers: Answers
     """The answer to each image, by top-1."""
     predicted_classes: int
@@ -67,12 +52,12 @@ def examined(
     positions: Tensor,
     images: int,
     classes: int,
-    total: Callable[[Tensor], Tensor] = lambda sums: sums,
+    total: Callable[[Tensor], Tensor],
 ) -> Examined:
-    """Return `error_rates` of a test set of `images` images and at most `classes` classes, and the answer to each image.
+    """Return the errors on a test set of `images` images and at most `classes` classes, and the answer to each image.
 
     `positions` [n] are the positions in the test set of the images that `batches` yields, in that order: all images, or this
-    process's share. Leaves the network in training mode."""
+    process's share. `total` sums the counts of several processes. Leaves the network in training mode."""
     device = next(network.parameters(), torch.empty(0)).device
     ways = torch.zeros(images, dtype=torch.int64, device=device)
     predicted = torch.zeros(classes, dtype=torch.int64, device=device)

@@ -9,7 +9,7 @@ from alexnet.recipe.sizes import least_bytes
 from alexnet.training.data_parallel import ALONE, Ranks
 
 
-def check_fits(recipe: Recipe, images: ImageSet, memory: int | None = None, ranks: Ranks = ALONE) -> None:
+def check_fits(recipe: Recipe, images: ImageSet, memory: int | None, ranks: Ranks = ALONE) -> None:
     """Raises Refused, naming the recipe's field, if it cannot be trained. `memory`: bytes of the device; None if unknown.
 
     This finds only what can never fit in memory: a step takes several times as much as is counted here.

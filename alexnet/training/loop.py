@@ -25,7 +25,7 @@ from alexnet.training.chance import chance_error, chance_loss
 from alexnet.training.checkpoint import Checkpoints, Interrupted, sha256_of
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
-from alexnet.training.evaluate import Examined, error_rates, examined
+from alexnet.training.evaluate import Examined, count_wrong, examined
 from alexnet.training.fits import check_fits
 from alexnet.training.history import TO_THE_END, History, Point
 from alexnet.training.optimizer import PaperSGD, make_optimizer, set_rates
@@ -228,7 +228,8 @@ class Training:
 
     def _error(self, images: tuple[Images, Tensor]) -> float:
         """Return the top-1 error, of the centre view."""
-        return error_rates(self.network, self.feed.views(*images), self.autocast, (1,), self.ranks.all_reduce)[0]
+        wrong, seen = count_wrong(self.network, self.feed.views(*images), self.autocast, total=self.ranks.all_reduce)
+        return wrong / seen
 
     def _measured(self, point: Point) -> Point:
         """Return the point with the errors that are measured after its epoch, in evaluation mode."""

@@ -16,7 +16,7 @@ from study.counted import counted
 from study.environment import results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import hours_on
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import RULES
 from study.plan.plan import PlannedRun, found_nothing, matching, pick_arms, pick_bases
 from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
@@ -52,7 +52,7 @@ def list_claims(args: argparse.Namespace) -> None:
     claims = all_claims()
     if args.named:
         claims = {name: claims[name] for name in matching(claims, args.named, "claim")}
-    findings, rules = find(folder), Preregistrations.read(folder)
+    findings, rules = find(folder), RULES.read(folder)
     found = findings.found
     own = {name: [one for one in found if one.claim_name in (name, name + SUFFIX)] for name in claims}
     if args.json:
@@ -286,5 +286,5 @@ def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Fin
 
     if why := margins.without_seeds(asked.claim):
         return [f"margin: {why}"]
-    bases_of = margins.at_scale(asked.claim, asked.scale, bases, found, Preregistrations.read(results_dir()))
+    bases_of = margins.at_scale(asked.claim, asked.scale, bases, found, RULES.read(results_dir()))
     return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in bases_of.items()]

@@ -12,9 +12,9 @@ from study.cli.images import load_known
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.cost import Pace, expected_epochs
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import RULES
 from study.plan.plan import PlannedRun, make_plan
-from study.plan.replications import Replications
+from study.plan.replications import REPLICATIONS
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.scales import scale_named
@@ -37,7 +37,7 @@ class ClaimPlan:
 def plans_of(args: argparse.Namespace, machine: Machine) -> tuple[list[ClaimPlan], Place]:
     """Return the plan of each claim that the arguments select, and where the runs are trained. Loads each image set once, for
     its fingerprint."""
-    tuned, rules = Tuned.read(results_dir()), Preregistrations.read(results_dir())
+    tuned, rules = Tuned.read(results_dir()), RULES.read(results_dir())
     on_gpu = machine.device == "cuda"  # fast enough for every arm
     selected = select_claims(args, on_gpu)
 
@@ -127,6 +127,6 @@ def seeds_of_runs(scale: str) -> list[int]:
     of_scale = [(one.key, one.seed) for one in begun if one.asked.scale == scale]
     in_spool = {key: seed for key, seed in of_scale if seed is not None and seed < JUDGED_SEEDS_BELOW}
     mine = runs[runs.scale == scale]
-    of_replications = Replications.read(results_dir()).seeds_of(scale)
+    of_replications = REPLICATIONS.read(results_dir()).seeds_of(scale)
     seeds = {**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values()
     return [seed for seed in seeds if seed not in of_replications]

@@ -23,9 +23,9 @@ from study.judge.intervals import Difference, Ratio
 from study.judge.replications import Replicated
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.cost import Cost
-from study.plan.fixed_rules import Preregistrations, fresh_first_seed, last_seed_of
+from study.plan.fixed_rules import RULES, fresh_first_seed, last_seed_of
 from study.plan.plan import PlannedRun, matching
-from study.plan.replications import FILE, FIRST_SEED, PAIRS, Replication, Replications, fix
+from study.plan.replications import FIRST_SEED, PAIRS, REPLICATIONS, Replication, fix, write_replication
 from study.plan.tuned import Tuned
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans, RatioOfTimes
@@ -71,9 +71,8 @@ def replicate_finding(args: argparse.Namespace) -> int:
     if args.plan:
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     elif goal.is_new:
-        rules = Replications(writable(results, "RESULTS_DIR"))
-        rules.write(goal.rule)
-        console.say(f"Written to {rules.path}. Commit it; the same command then trains the pairs.")
+        write_replication(writable(results, "RESULTS_DIR"), goal.rule)
+        console.say(f"Written to {results / REPLICATIONS.name}. Commit it; the same command then trains the pairs.")
         if args.json:
             print_json(goal.rule.record)
         return 0
@@ -155,7 +154,7 @@ def replication_goal_of(args: argparse.Namespace) -> ReplicationGoal:
     finding = finding_of(args)
     name, claim, results = finding.claim_name, finding.claim, results_dir()
     error = "" if args.error and claim.measure == AtEnd(args.error) else args.error or ""
-    known, arms = Replications.read(results), (finding.verdict.treated, claim.rule.control)
+    known, arms = REPLICATIONS.read(results), (finding.verdict.treated, claim.rule.control)
     own = [rule for rule in known.of(name, finding.scale, finding.base) if (rule.error, rule.arms) == (error, arms)]
     if not own:  # later runs may have made another arm the one that is judged; what was begun is ended first
         own = [one.rule for one in finding.replications if (one.rule.error, one.outcome) == (error, "incomplete")]
@@ -164,7 +163,7 @@ def replication_goal_of(args: argparse.Namespace) -> ReplicationGoal:
             raise Refused(f"--pairs: {args.pairs}, but {own[-1].pairs} were planned on {own[-1].fixed_on}; --new plans more")
         return ReplicationGoal(finding, own[-1], is_new=False)
     effect = effect_of(finding, error)
-    pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
+    pairs, rule_of_scale = args.pairs or PAIRS, RULES.read(results).of(finding.scale)
     taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
     if rule_of_scale:
         taken += [last_seed_of(rule_of_scale, other) for other in all_claims().values()]
@@ -271,8 +270,8 @@ def not_recorded(pairs: Sequence[Sequence[PlannedRun]], rule: Replication, resul
             rows = runs[runs.key == run.key]
             if any(map(rule.was_seen, rows.started)):
                 raise Refused(
-                    f"{FILE}: the run of {run.arm} with seed {run.seed} began on a day before the rule was fixed, on "
-                    f"{rule.fixed_on}, so it is not fresh; look at the clock, and plan another replication with --new"
+                    f"{REPLICATIONS.name}: the run of {run.arm} with seed {run.seed} began on a day before the rule was fixed, "
+                    f"on {rule.fixed_on}, so it is not fresh; look at the clock, and plan another replication with --new"
                 )
             machines.append(set(rows.machine))
         if not set.intersection(*machines):

@@ -21,9 +21,9 @@ from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, sprea
 from study.output import aligned
 from study.plan.claim_files import all_claims
 from study.plan.cost import hours_on
-from study.plan.fixed_rules import Preregistration, Preregistrations, fix, fresh_first_seed
+from study.plan.fixed_rules import RULES, Preregistration, Preregistrations, fix, fresh_first_seed, write_rule
 from study.plan.plan import PlannedRun, matching, tuned_recipe
-from study.plan.replications import Replications
+from study.plan.replications import REPLICATIONS
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import Claim
@@ -65,7 +65,7 @@ def settle_goal_of(args: argparse.Namespace, on_gpu: bool) -> SettleGoal:
         if not claims[choose("claim", name, claims)].rule.is_tested:
             raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `{run}` trains it")
     scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
-    rules = Preregistrations.read(results_dir())
+    rules = RULES.read(results_dir())
     rule, in_place = rules.of(scale), False
     members = family(claims, scale)
     if is_own(scale) and named:  # one question about own images is corrected for that one alone
@@ -75,13 +75,13 @@ def settle_goal_of(args: argparse.Namespace, on_gpu: bool) -> SettleGoal:
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
         note = f"there were {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
         looks = args.looks or LOOKS
-        taken = [*seeds, *Replications.read(results_dir()).seeds_of(scale)]
+        taken = [*seeds, *REPLICATIONS.read(results_dir()).seeds_of(scale)]
         first_seed = fresh_first_seed(taken, looks.first_arm[-1], "--new-rule")
         new = fix(scale, members, claims, first_seed=first_seed, looks=looks, note=note)
     elif rule is None or rule.difference(claims):
         seeds = seeds_of_runs(scale)
         if seeds:
-            rules.check(scale, claims)
+            rules.check(results_dir(), scale, claims)
         in_place = rule is not None
         note = f"{counted(len(seeds), 'run')} there before it was fixed, which count" if seeds else ""
         first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
@@ -201,9 +201,9 @@ def _fix(goal: SettleGoal, is_plan: bool, console: Console) -> None:
     if is_plan:
         console.say(f"would fix {words}")
         return
-    writable(results_dir(), "RESULTS_DIR")
-    goal.rules.write(goal.rule, goal.in_place)
-    console.say(f"fixed {words}, in {goal.rules.path}: commit it before its first run")
+    folder = writable(results_dir(), "RESULTS_DIR")
+    write_rule(folder, goal.rule, goal.rules.of(goal.scale), goal.in_place)
+    console.say(f"fixed {words}, in {folder / RULES.name}: commit it before its first run")
 
 
 def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Console) -> bool:

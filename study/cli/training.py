@@ -16,7 +16,7 @@ from study.counted import counted
 from study.environment import data_dir
 from study.output import in_a_line
 from study.plan.cost import expected_epochs
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import RULES
 from study.plan.plan import PlannedRun
 from study.plan.tuned import Tuned
 from study.run.executors.base import Executor
@@ -224,7 +224,7 @@ def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, result
     """Measure what claims need from the weights of finished runs, where it is not there yet."""
     from study.record.trained_weights import asks_weights, derive
 
-    rules = Preregistrations.read(results)
+    rules = RULES.read(results)
     for scale in dict.fromkeys(planned.scale for planned in planned_runs):
         mine = [planned for planned in planned_runs if planned.scale == scale and asks_weights(planned)]
         rule = rules.of(scale)

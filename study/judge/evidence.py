@@ -26,9 +26,9 @@ from study.judge.keys_asked import KeysAsked
 from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations, first_seed_of, last_seed_of, looks_of
-from study.plan.initial_logits import InitialLogits
-from study.plan.replications import Replications
+from study.plan.fixed_rules import RULES, Preregistrations, first_seed_of, last_seed_of, looks_of
+from study.plan.initial_logits import LOGITS, InitialLogits
+from study.plan.replications import REPLICATIONS, Replications
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import ROLES, Arm, Claim
@@ -39,6 +39,7 @@ from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import is_own, scale_named
 from study.record import tables
 from study.record.answers import KeptAnswers, read_answers
+from study.record.trained_facts import TRAINED
 
 CurveOf = Callable[[tuple[str, str]], tuple[dict[str, NDArray], Curve]]
 """Returns the points of a run, given its key and machine: by column, and point by point."""
@@ -88,12 +89,10 @@ def find(
     taken. `scales`: judge only these, with the same verdicts in less time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
-    rules, replications = Preregistrations.read(folder), Replications.read(folder)
+    rules, replications = RULES.read(folder), REPLICATIONS.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
-        rules.check(scale, claims)
-    read = Read(
-        _curve_reader(curves), Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder)
-    )
+        rules.check(folder, scale, claims)
+    read = Read(_curve_reader(curves), Tuned.read(folder), TRAINED.read(folder), read_answers(folder), LOGITS.read(folder))
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
     asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
     for place, there in runs.groupby(["data", "data_fingerprint"]):

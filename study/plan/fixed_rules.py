@@ -8,17 +8,16 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Refused
-from study.plan import results_folder
+from study.plan.results_folder import JsonFile
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES, is_own
 
-FILE = "rules.json"
 ERROR, SPENDING = 0.05, "t^1.5"
 """The error that study/judge spends over the looks, and the spending function. A test checks that study/judge agrees."""
 UNDO = "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
@@ -70,11 +69,11 @@ class Preregistration:
                     f"{name} on {base} is in the family that was fixed on {self.fixed_on}, but its claim file no longer has it"
                 )
             now = what_is_judged(claim, base, self.scale)
-            for field in dict.fromkeys([*fixed, *now]):
-                if fixed.get(field) != now.get(field):
+            for fact in dict.fromkeys([*fixed, *now]):
+                if fixed.get(fact) != now.get(fact):
                     return (
-                        f"the {field} of {name} was fixed at {_words(fixed.get(field), now.get(field))} on {self.fixed_on}, "
-                        f"but its claim file says {_words(now.get(field), fixed.get(field))}"
+                        f"the {fact} of {name} was fixed at {_words(fixed.get(fact), now.get(fact))} on {self.fixed_on}, "
+                        f"but its claim file says {_words(now.get(fact), fixed.get(fact))}"
                     )
         return ""
 
@@ -148,52 +147,50 @@ def fresh_first_seed(seeds: Iterable[int], count: int, option: str, least: int =
     return first
 
 
+@dataclass(frozen=True)
 class Preregistrations:
     """The rules of every scale, the newest rule of each scale last."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, Sequence[Preregistration]] | None = None):
-        self.path = folder / FILE
-        self.rules = {scale: list(own) for scale, own in (rules or {}).items()}
-
-    @classmethod
-    def read(cls, folder: Path) -> "Preregistrations":
-        """Read the rules of `folder`; none if it has no file. Raises Refused for a damaged file, and for a rule that does not
-        match its digest."""
-        path = folder / FILE
-
-        def shaped(content: Any) -> dict[str, list[Preregistration]]:
-            if not isinstance(content, dict) or not all(isinstance(records, list) for records in content.values()):
-                raise ValueError("not a list of rules for each scale")
-            return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in content.items()}
-
-        return cls(folder, results_folder.read_json(folder, FILE, shaped))
+    rules: Mapping[str, Sequence[Preregistration]] = field(default_factory=dict)
 
     def of(self, scale: str) -> Preregistration | None:
         """Return the newest rule of a scale; None if none was fixed."""
         return self.rules[scale][-1] if self.rules.get(scale) else None
 
-    def check(self, scale: str, claims: Mapping[str, Claim]) -> None:
-        """Raises Refused if the claim files differ from the rule of this scale."""
+    def check(self, folder: Path, scale: str, claims: Mapping[str, Claim]) -> None:
+        """Raises Refused if the claim files differ from the rule of this scale in `folder`."""
         rule = self.of(scale)
         if rule and (difference := rule.difference(claims)):
-            raise Refused(f"{self.path}: {difference}; {UNDO}")
+            raise Refused(f"{folder / RULES.name}: {difference}; {UNDO}")
 
-    def write(self, rule: Preregistration, in_place_of_last: bool = False) -> None:
-        """Append a rule to those of its scale, or replace the last one, by which no run was judged. Raises Refused if another
-        process has fixed one of this scale since the rules were read."""
-        with results_folder.held(self.path.parent):
-            before, self.rules = self.of(rule.scale), Preregistrations.read(self.path.parent).rules
-            if self.of(rule.scale) != before:
-                raise Refused(f"{self.path}: another process has fixed a rule of {rule.scale} meanwhile; try again")
-            own = self.rules.setdefault(rule.scale, [])
-            self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
-            results_folder.write(self.path.parent, {FILE: self.content})
 
-    @property
-    def content(self) -> bytes:
-        """The content of rules.json."""
-        content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
-        return (json.dumps(content, indent=1) + "\n").encode()
+def write_rule(
+    folder: Path, rule: Preregistration, before: Preregistration | None = None, in_place_of_last: bool = False
+) -> None:
+    """Append a rule to those of its scale in `folder`, or replace the last one, by which no run was judged. Raises Refused if
+    the last one is not `before`: then another process has fixed one."""
+
+    def with_rule(there: Preregistrations) -> Preregistrations:
+        if there.of(rule.scale) != before:
+            raise Refused(f"{folder / RULES.name}: another process has fixed a rule of {rule.scale} meanwhile; try again")
+        own = there.rules.get(rule.scale, [])
+        return Preregistrations({**there.rules, rule.scale: [*(own[:-1] if in_place_of_last else own), rule]})
+
+    RULES.change(folder, with_rule)
+
+
+def _shaped(path: Path, content: Any) -> Preregistrations:
+    if not isinstance(content, dict) or not all(isinstance(records, list) for records in content.values()):
+        raise ValueError("not a list of rules for each scale")
+    return Preregistrations({scale: [_read_rule(path, scale, one) for one in own] for scale, own in content.items()})
+
+
+RULES = JsonFile(
+    "rules.json",
+    _shaped,
+    as_json=lambda rules: {scale: [rule.record for rule in own] for scale, own in sorted(rules.rules.items())},
+    empty=Preregistrations,
+)
 
 
 def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:

@@ -5,7 +5,6 @@ four times as widely, which alone changes how training begins. The spread is tak
 command `alexnet-study logits` measures it on seeds that are never judged (study/run/initial_logits.py).
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.recipe import Recipe, run_key
-from study.plan import results_folder
+from study.plan.results_folder import JsonFile
 
-FILE = "initial_logits.json"
 SEEDS = (1000, 1001, 1002)
 IMAGES = 1000
 SAME_SCALE = (0.8, 1.25)
@@ -34,12 +32,6 @@ class InitialLogits:
 
     spreads: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, folder: Path, may_lack: bool = False) -> "InitialLogits":
-        """Read the spreads of `folder`; empty if nothing was measured. Raises Refused for a damaged file and, unless it
-        `may_lack`, for one that was written but is gone."""
-        return cls(results_folder.read_json(folder, FILE, _shaped, may_lack) or {})
-
     def of(self, recipe: Recipe, fingerprint: str) -> Sequence[float] | None:
         return self.spreads.get(run_key(recipe, SEEDS[0], fingerprint))
 
@@ -54,23 +46,20 @@ class InitialLogits:
     def put(self, recipe: Recipe, fingerprint: str, spreads: Sequence[float]) -> "InitialLogits":
         return InitialLogits({**self.spreads, run_key(recipe, SEEDS[0], fingerprint): tuple(spreads)})
 
-    def write(self, folder: Path) -> None:
-        results_folder.write(folder, {FILE: self.content})
 
-    @property
-    def content(self) -> bytes:
-        """The content of initial_logits.json."""
-        ordered = {key: [float(f"{spread:.5g}") for spread in self.spreads[key]] for key in sorted(self.spreads)}
-        content = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
-        return (json.dumps(content, indent=1) + "\n").encode()
-
-
-def _shaped(content: Any) -> dict[str, tuple[float, ...]]:
-    """Return the spreads in initial_logits.json. Raises ValueError, or another error of a wrong shape, for anything else."""
+def _shaped(_: Path, content: Any) -> InitialLogits:
     if (tuple(content["seeds"]), content["images"]) != (SEEDS, IMAGES):
         raise ValueError("spreads of other seeds or images")
     found = {key: tuple(map(float, spreads)) for key, spreads in content["spreads"].items()}
     for key, spreads in found.items():
         if len(spreads) != len(SEEDS) or not all(spread > 0 for spread in spreads):
             raise ValueError(f"the spreads of {key} are not {len(SEEDS)} numbers above 0")
-    return found
+    return InitialLogits(found)
+
+
+def _as_json(logits: InitialLogits) -> Any:
+    spreads = {key: [float(f"{spread:.5g}") for spread in found] for key, found in sorted(logits.spreads.items())}
+    return {"seeds": SEEDS, "images": IMAGES, "spreads": spreads}
+
+
+LOGITS = JsonFile("initial_logits.json", _shaped, _as_json, InitialLogits)

@@ -6,20 +6,20 @@ down here before these runs, with a digest. They enter no verdict; study/judge/r
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe
-from study.plan import results_folder
 from study.plan.fixed_rules import began_before, short_digest, today
+from study.plan.results_folder import JsonFile
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import Claim
 
-FILE = "replications.json"
 FIRST_SEED = 100
 """Replications use no seed below this one. Those below are left to the looks of the fixed rules."""
 CONFIDENCE = 0.95
@@ -58,7 +58,7 @@ class Replication:
     @property
     def where(self) -> str:
         """Which one it is, for messages."""
-        return f"{FILE}: the replication of {self.claim} at scale {self.scale}, fixed on {self.fixed_on}"
+        return f"{REPLICATIONS.name}: the replication of {self.claim} at scale {self.scale}, fixed on {self.fixed_on}"
 
     @property
     def seeds(self) -> range:
@@ -128,27 +128,11 @@ def fix(
     )
 
 
+@dataclass(frozen=True)
 class Replications:
     """The rules of all replications, in the order in which they were fixed."""
 
-    def __init__(self, folder: Path, rules: Iterable[Replication] = ()):
-        self.path, self.rules = folder / FILE, list(rules)
-
-    @classmethod
-    def read(cls, folder: Path) -> "Replications":
-        """Read the rules of `folder`; none if it has no file. Raises Refused for a damaged file, and for a rule that does not
-        match its digest."""
-
-        def shaped(content: Any) -> list[Replication]:
-            if not isinstance(content, list):
-                raise ValueError("not a list of replications")
-            rules = [_read_rule(folder / FILE, record) for record in content]
-            for at, rule in enumerate(rules):
-                if any(shares_seeds(rule, other) for other in rules[:at]):
-                    raise ValueError(f"two replications of {rule.claim} at scale {rule.scale} share seeds")
-            return rules
-
-        return cls(folder, results_folder.read_json(folder, FILE, shaped) or ())
+    rules: Sequence[Replication] = field(default_factory=list)
 
     def of(self, claim: str, scale: str, base: str) -> list[Replication]:
         """Return the replications of a claim on one base at a scale, in the order of their seeds."""
@@ -158,26 +142,41 @@ class Replications:
         """Return the seeds of all replications at a scale. Their runs are in no verdict."""
         return {seed for rule in self.rules if rule.scale == scale for seed in rule.seeds}
 
-    def write(self, rule: Replication) -> None:
-        """Add a rule. Raises Refused if another process has fixed one with these seeds meanwhile."""
-        with results_folder.held(self.path.parent):
-            there = Replications.read(self.path.parent)
-            if there.seeds_of(rule.scale) & set(rule.seeds):
-                raise Refused(
-                    f"{self.path}: another process has fixed seeds {rule.seeds[0]} to {rule.seeds[-1]} meanwhile; try again"
-                )
-            self.rules = [*there.rules, rule]
-            results_folder.write(self.path.parent, {FILE: self.content})
 
-    @property
-    def content(self) -> bytes:
-        """The content of the file."""
-        return (json.dumps([rule.record for rule in self.rules], indent=1, ensure_ascii=False) + "\n").encode()
+def write_replication(folder: Path, rule: Replication) -> None:
+    """Add a rule to those of `folder`. Raises Refused if another process has fixed one with these seeds meanwhile."""
+
+    def with_rule(there: Replications) -> Replications:
+        if there.seeds_of(rule.scale) & set(rule.seeds):
+            seeds = f"seeds {rule.seeds[0]} to {rule.seeds[-1]}"
+            raise Refused(f"{folder / REPLICATIONS.name}: another process has fixed {seeds} meanwhile; try again")
+        return Replications([*there.rules, rule])
+
+    REPLICATIONS.change(folder, with_rule)
 
 
 def shares_seeds(one: Replication, other: Replication) -> bool:
     """Return whether two replications of the same claim, scale and base have a seed in common."""
     return one.name[:3] == other.name[:3] and bool(set(one.seeds) & set(other.seeds))
+
+
+def _shaped(path: Path, content: Any) -> Replications:
+    if not isinstance(content, list):
+        raise ValueError("not a list of replications")
+    rules = [_read_rule(path, record) for record in content]
+    for at, rule in enumerate(rules):
+        if any(shares_seeds(rule, other) for other in rules[:at]):
+            raise ValueError(f"two replications of {rule.claim} at scale {rule.scale} share seeds")
+    return Replications(rules)
+
+
+REPLICATIONS = JsonFile(
+    "replications.json",
+    _shaped,
+    as_json=lambda replications: [rule.record for rule in replications.rules],
+    empty=Replications,
+    dumps=partial(json.dumps, indent=1, ensure_ascii=False),
+)
 
 
 def _read_rule(path: Path, record: Any) -> Replication:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from alexnet.errors import Refused
 from alexnet.files import clear_unfinished, locked, write_atomically
@@ -38,7 +38,7 @@ MADE_AGAIN = {
 ATTEMPTS = 100
 """How often files are read again if another process writes them at the same time."""
 
-Shape = TypeVar("Shape")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -75,40 +75,6 @@ def read(folder: Path, *names: str) -> FilesRead:
     named = [name for name in names if name in known]
     changed = tuple(name for name in named if name in there and _digest(there[name]) != known[name])
     return FilesRead(folder, there, changed, tuple(name for name in named if name not in there))
-
-
-def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape], may_lack: bool = False) -> Shape | None:
-    """Return the result of `shaped` for the content of a JSON file; None if there is no file. `shaped` raises ValueError with
-    the fault, or another error that a wrong shape causes. Raises Refused for a file that is damaged, misshapen or changed and,
-    unless it `may_lack`, for one that was written but is gone."""
-    path, contents = folder / name, read(folder, name)
-    found = None
-    if name in contents.files:
-        remedy = f"delete it, and {MADE_AGAIN[name]}" if name in MADE_AGAIN else "restore the file"
-        try:
-            content = json_of(path, contents.files[name])
-        except Refused as error:
-            raise Refused(f"{error}; {remedy}") from None
-        try:
-            found = of_shape(content, shaped)
-        except Misshapen as error:
-            raise Refused(f"{path}: damaged ({error}); {remedy}") from None
-    contents.check(may_lack)
-    return found
-
-
-class Misshapen(Exception):
-    """The JSON of a file has the wrong shape. The text says what is wrong."""
-
-
-def of_shape(content: Any, shaped: Callable[[Any], Shape]) -> Shape:
-    """Return the result of `shaped` for parsed JSON, see `read_json`. Raises Misshapen."""
-    try:
-        return shaped(content)
-    except Refused:
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise Misshapen(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}") from None
 
 
 def held(folder: Path) -> AbstractContextManager[None]:
@@ -152,7 +118,73 @@ def digests_of(folder: Path) -> dict[str, str]:
     return {name: _digest(contents.files[name]) for name in FILES if name in contents.files}
 
 
-# ---- Shapes ----------------------------------------------------------------------------------------------------------
+# ---- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _indented(content: Any) -> str:
+    return json.dumps(content, indent=1)
+
+
+@dataclass(frozen=True)
+class JsonFile(Generic[Value]):
+    """A JSON file of a results folder: how its value is read, changed and written."""
+
+    name: str
+    shaped: Callable[[Path, Any], Value]
+    """Returns the value for the parsed content of the file at this path. Raises ValueError with the fault, another error that
+    a wrong shape causes, or Refused, which is told as it is."""
+    as_json: Callable[[Value], Any]
+    empty: Callable[[], Value]
+    """Returns the value of a folder without the file."""
+    dumps: Callable[[Any], str] = _indented
+
+    def load(self, folder: Path, may_lack: bool = False) -> Value | None:
+        """Return the value in `folder`; None if there is no file. Raises Refused for a file that is damaged, misshapen or
+        changed and, unless it `may_lack`, for one that was written but is gone."""
+        contents = read(folder, self.name)
+        remedy = f"delete it, and {MADE_AGAIN[self.name]}" if self.name in MADE_AGAIN else "restore the file"
+        content = contents.files.get(self.name)
+        value = None if content is None else self._value(folder / self.name, content, f"; {remedy}")
+        contents.check(may_lack)
+        return value
+
+    def read(self, folder: Path, may_lack: bool = False) -> Value:
+        """Return the value in `folder`, as `load`; the empty one if there is no file."""
+        value = self.load(folder, may_lack)
+        return self.empty() if value is None else value
+
+    def change(self, folder: Path, change: Callable[[Value], Value], may_lack: bool = False) -> Value:
+        """Write what `change` returns for the value that `read` returns, and return it. No other process writes in between."""
+        with held(folder):
+            value = change(self.read(folder, may_lack))
+            write(folder, {self.name: self.content(value)})
+        return value
+
+    def content(self, value: Value) -> bytes:
+        """Return the bytes of the file. Raises NotWritten if they could not be read again."""
+        try:
+            content = (self.dumps(self.as_json(value)) + "\n").encode()
+            self._value(Path(self.name), content)
+        except (TypeError, ValueError) as error:  # also for values that JSON cannot hold
+            raise NotWritten(f"{self.name}: not written, because it could not be read again: {error}") from None
+        return content
+
+    def _value(self, path: Path, content: bytes, remedy: str = "") -> Value:
+        try:
+            parsed = json_of(path, content)
+        except Refused as error:
+            raise Refused(f"{error}{remedy}") from None
+        try:
+            return self.shaped(path, parsed)
+        except Refused:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            fault = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+            raise Refused(f"{path}: damaged ({fault}){remedy}") from None
+
+
+class NotWritten(Refused):
+    """A value was not written, because it could not be read again."""
 
 
 def unlike_text(content: bytes) -> str:

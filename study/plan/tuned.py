@@ -1,53 +1,40 @@
 """The learning rates that searches found: results/tuned.json."""
 
-import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alexnet.recipe.options import in_short
-from study.plan import results_folder
+from study.plan.results_folder import JsonFile
 from study.questions.asked import Asked
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
 
-FILE = "tuned.json"
 COMMITTED = (Path(__file__).parent, Path(__file__).parents[2] / "results")
 """Where the file that comes with the code may be: beside this module in an installed package, in `results/` of a checkout."""
 
 
+@dataclass(frozen=True)
 class Tuned:
     """The learning rates that searches found: {"<claim>/<base>/<scale>": {"<arm>": {...}}}."""
 
-    def __init__(self, entries: Mapping[str, dict] | None = None):
-        self.entries = dict(entries or {})
+    entries: Mapping[str, Mapping[str, dict]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Tuned":
         """Read the rates of `folder`; if it has no file, those that come with the code. Raises Refused for a damaged file."""
-        for one in (folder, *COMMITTED):
-            if (entries := results_folder.read_json(one, FILE, _shaped, may_lack=one != folder)) is not None:
-                return cls(entries)
-        return cls()  # a checkout without its results/
+        return TUNED.read(folder)
 
     @classmethod
     def committed(cls) -> "Tuned":
-        """Read the rates that come with the code."""
-        return cls.read(COMMITTED[0])
+        """Read the rates that come with the code; none in a checkout without its results/."""
+        return next((found for folder in COMMITTED if (found := TUNED.load(folder, may_lack=True))), cls())
 
     def with_entry(self, asked: Asked, entry: Mapping[str, Any]) -> "Tuned":
         """Return the same rates with `entry` for one arm."""
         name = f"{asked.claim}/{asked.base}/{asked.scale}"
         return Tuned({**self.entries, name: {**self.entries.get(name, {}), asked.arm: dict(entry)}})
-
-    def write(self, folder: Path) -> None:
-        results_folder.write(folder, {FILE: self.content})
-
-    @property
-    def content(self) -> bytes:
-        """The content of tuned.json."""
-        ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
-        return (json.dumps(ordered, indent=1) + "\n").encode()
 
     def entry(self, asked: Asked) -> dict | None:
         """Return the entry of an arm at this scale, or at the first other scale that has one; "tuned_on" says which. A claim at
@@ -64,8 +51,7 @@ class Tuned:
         return list(dict.fromkeys(name.split("/")[0] for name in self.entries))
 
 
-def _shaped(content: Any) -> dict[str, dict]:
-    """Return the entries of tuned.json. Raises ValueError, or another error of a wrong shape, for anything else."""
+def _shaped(_: Path, content: Any) -> Tuned:
     if not isinstance(content, dict):
         raise ValueError("not the learning rates by claim, base and scale")
     for name, arms in content.items():
@@ -74,7 +60,15 @@ def _shaped(content: Any) -> dict[str, dict]:
         for arm, entry in arms.items():
             if fault := _fault(entry):
                 raise ValueError(f"the entry of {name}, {arm}: {fault}")
-    return content
+    return Tuned(content)
+
+
+TUNED = JsonFile(
+    "tuned.json",
+    _shaped,
+    as_json=lambda tuned: {name: dict(sorted(arms.items())) for name, arms in sorted(tuned.entries.items())},
+    empty=Tuned.committed,
+)
 
 
 def _fault(entry: Any) -> str:
@@ -93,11 +87,11 @@ def _wrong_field(value: Any, possible: Mapping[str, tuple[Callable[[Any], bool],
     """Return the first field that is missing or has an impossible value, in words; empty if there is none."""
     if not isinstance(value, dict):
         return f"{in_short(value)} is not a mapping with {', '.join(possible)}"
-    for field, (is_possible, words) in possible.items():
-        if field not in value and field != MAY_LACK:
-            return f"{field} is missing"
-        if not is_possible(value.get(field)):
-            return f"{field} is {in_short(value[field])}, not {words}"
+    for name, (is_possible, words) in possible.items():
+        if name not in value and name != MAY_LACK:
+            return f"{name} is missing"
+        if not is_possible(value.get(name)):
+            return f"{name} is {in_short(value[name])}, not {words}"
     return ""
 
 

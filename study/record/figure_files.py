@@ -34,7 +34,7 @@ def picture_prefix(claim: str, scale: str, version: str = "") -> str:
     return f"{linkable(claim)}-{scale}-{version and f'{version}-'}"
 
 
-def picture_path(results: Path, claim: str, scale: str, kind: str, version: str = "") -> Path:
+def picture_path(results: Path, claim: str, scale: str, kind: str, version: str) -> Path:
     """Return the path of the picture of this `kind` ("errors", "figure-4") of a claim at one scale."""
     return results / "figures" / f"{picture_prefix(claim, scale, version)}{kind}.png"
 

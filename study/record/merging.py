@@ -5,8 +5,9 @@ either two machines have the same name, or a run cannot be repeated there. Nothi
 results, and then writes all of them or nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ import pandas as pd
 
 from alexnet.errors import Refused
 from study.environment import MY_RESULTS
-from study.plan import fixed_rules, initial_logits, replications, results_folder, tuned
-from study.plan.fixed_rules import Preregistrations
-from study.plan.initial_logits import InitialLogits
-from study.plan.replications import Replications, shares_seeds
-from study.plan.tuned import Tuned
+from study.plan import results_folder
+from study.plan.fixed_rules import RULES, Preregistrations
+from study.plan.initial_logits import LOGITS, InitialLogits
+from study.plan.replications import REPLICATIONS, Replications, shares_seeds
+from study.plan.results_folder import JsonFile, Value
+from study.plan.tuned import TUNED, Tuned
 from study.questions.scales import is_apart
-from study.record import answers, tables, trained_facts
+from study.record import answers, tables
 from study.record.answers import Kept, Name, read_answers
 from study.record.figure_files import read_arrays
+from study.record.trained_facts import TRAINED
+
+JSON_FILES: tuple[JsonFile, ...] = (TRAINED, TUNED, RULES, REPLICATIONS, LOGITS)
 
 RunName = tuple[str, str]
 """Key and machine."""
@@ -54,7 +59,7 @@ class Merged:
     notes: list[str] = field(default_factory=list)
 
 
-def put_together(folder: Path, others: Iterable[Path], study_alone: bool = False) -> Merged:
+def put_together(folder: Path, others: Iterable[Path], study_alone: bool) -> Merged:
     """Return the results of `folder` merged with those of `others`. Each run is taken from the first folder that has it.
     `study_alone`: leave out runs that are not of the study, those on synthetic images and on own images. Raises Refused for
     files of any folder that are damaged or were changed."""
@@ -76,46 +81,30 @@ class _Folder:
     runs: pd.DataFrame
     curves: pd.DataFrame
     answers: dict[Name, Kept]
-    trained: dict[str, Any]
-    tuned: dict[str, dict] | None  # None if there is no file; then the rates that come with the code apply
-    rules: Preregistrations
-    replications: Replications
-    logits: dict[str, Any]
+    values: dict[JsonFile, Any]  # of the JSON files that are there
 
     @classmethod
     def read(cls, path: Path) -> "_Folder":
         runs, curves = tables.read(path)
-        return cls(
-            path,
-            runs,
-            curves,
-            dict(read_answers(path).kept),
-            tables.read_trained(path),
-            dict(Tuned.read(path).entries) if (path / tuned.FILE).exists() else None,
-            Preregistrations.read(path),
-            Replications.read(path),
-            dict(InitialLogits.read(path).spreads),
-        )
+        values = {file: value for file in JSON_FILES if (value := file.load(path)) is not None}
+        return cls(path, runs, curves, dict(read_answers(path).kept), values)
 
     @property
     def contents(self) -> dict[str, bytes]:
         """The content of every file that is not empty."""
-        found = {}
+        found = {file.name: file.content(value) for file, value in self.values.items()}
         if len(self.runs):
             found |= {tables.RUNS: tables.as_csv(self.runs), tables.CURVES: tables.as_csv(self.curves)}
         if self.answers:
             found[answers.FILE] = answers.content_of(self.answers)
-        if self.trained["runs"] or self.trained["ensembles"]:
-            found[trained_facts.FILE] = trained_facts.content_of(self.trained)
-        if self.tuned is not None:
-            found[tuned.FILE] = Tuned(self.tuned).content
-        if self.rules.rules:
-            found[fixed_rules.FILE] = self.rules.content
-        if self.replications.rules:
-            found[replications.FILE] = self.replications.content
-        if self.logits:
-            found[initial_logits.FILE] = InitialLogits(self.logits).content
         return found
+
+    def take(self, file: JsonFile[Value], theirs: "_Folder", both: Callable[[Value, Value], Value]) -> None:
+        """Put what `both` returns for our value and theirs in place of ours. A file that would gain nothing is not made."""
+        if file in theirs.values:
+            ours = self.values[file] if file in self.values else file.empty()
+            if (value := both(ours, theirs.values[file])) != ours:
+                self.values[file] = value
 
 
 def _of_the_study(theirs: _Folder, path: Path, merged: Merged) -> _Folder:
@@ -144,11 +133,16 @@ def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
         taken, points = _rows_of(theirs.runs, new), _rows_of(theirs.curves, new)
         ours.runs, ours.curves = tables.joined(ours.path, ours.runs, ours.curves, taken, points)
     ours.answers |= {n: kept for n, kept in theirs.answers.items() if n not in ours.answers and n[:2] in new | same}
-    _add_trained(ours.trained, theirs.trained, {tables.run_name(*run) for run in new | same})
-    _add_rates(ours, theirs, path, merged)
-    _add_rules(ours, theirs, path, merged)
-    _add_replications(ours, theirs, path, merged)
-    ours.logits = {**theirs.logits, **ours.logits}
+    names = {tables.run_name(*run) for run in new | same}
+
+    def note(text: str) -> None:
+        merged.notes.append(f"{path}: {text}")
+
+    ours.take(TRAINED, theirs, partial(_trained, names=names))
+    ours.take(TUNED, theirs, partial(_rates, note=note))
+    ours.take(RULES, theirs, partial(_rules, note=note))
+    ours.take(REPLICATIONS, theirs, partial(_replications, note=note))
+    ours.take(LOGITS, theirs, lambda mine, other: InitialLogits({**other.spreads, **mine.spreads}))
     figures = path / "figures"
     for file in sorted(figures.glob("*.npz")) if figures.is_dir() else ():
         if not (ours.path / "figures" / file.name).exists():
@@ -164,66 +158,66 @@ def _what(row: Any) -> str:
     return f"{row.claim}, {row.base}, {row.arm}, seed {row.seed}"
 
 
-def _add_trained(ours: dict[str, Any], theirs: Mapping[str, Any], names: set[str]) -> None:
+Note = Callable[[str], None]
+
+
+def _trained(ours: Mapping[str, Any], theirs: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     """Add what was read from the weights of these runs."""
-    for name, facts in theirs["runs"].items():
-        if name in names:
-            ours["runs"][name] = {**facts, **ours["runs"].get(name, {})}
+    runs = {name: {**facts, **ours["runs"].get(name, {})} for name, facts in theirs["runs"].items() if name in names}
     there = {tuple(one["runs"]) for one in ours["ensembles"]}
-    ours["ensembles"] = ours["ensembles"] + [
-        one for one in theirs["ensembles"] if set(one["runs"]) <= names and tuple(one["runs"]) not in there
-    ]
+    new = [one for one in theirs["ensembles"] if set(one["runs"]) <= names and tuple(one["runs"]) not in there]
+    return {"runs": {**ours["runs"], **runs}, "ensembles": [*ours["ensembles"], *new]}
 
 
-def _add_rates(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+def _rates(ours: Tuned, theirs: Tuned, note: Note) -> Tuned:
     """Add learning rates that ours lacks. If both have a rate for an arm, ours stays, and runs with the other rate answer no
     claim here."""
-    if theirs.tuned is None:
-        return
-    own = dict(Tuned.committed().entries if ours.tuned is None else ours.tuned)
-    before = dict(own)
-    for name, arms in theirs.tuned.items():
+    own = dict(ours.entries)
+    for name, arms in theirs.entries.items():
         for arm, entry in arms.items():
             if arm not in own.get(name, {}):
                 own[name] = {**own.get(name, {}), arm: entry}
             elif (here := own[name][arm]["value"]) != entry["value"]:
-                merged.notes.append(
-                    f"{path}: the learning rate of {name}, {arm}, is {_rate(entry['value'])} there and {_rate(here)} here; "
+                note(
+                    f"the learning rate of {name}, {arm}, is {_rate(entry['value'])} there and {_rate(here)} here; "
                     "the one here stays, and runs with the other answer no claim here"
                 )
-    if own != before:
-        ours.tuned = own
+    return Tuned(own)
 
 
 def _rate(value: float | None) -> str:
     return "none" if value is None else f"{value:g}"
 
 
-def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+def _rules(ours: Preregistrations, theirs: Preregistrations, note: Note) -> Preregistrations:
     """Add the fixed rules of scales that have none here. If both have a rule, ours stays and judges all runs."""
-    for scale, rules in theirs.rules.rules.items():
-        here = ours.rules.of(scale)
+    own = dict(ours.rules)
+    for scale, rules in theirs.rules.items():
+        here = ours.of(scale)
         if here is None:
-            ours.rules = Preregistrations(ours.path, {**ours.rules.rules, scale: rules})
+            own[scale] = rules
         elif here.record != rules[-1].record:
-            merged.notes.append(
-                f"{path}: its rule of scale {scale}, fixed on {rules[-1].fixed_on}, differs from the rule here, fixed on "
+            note(
+                f"its rule of scale {scale}, fixed on {rules[-1].fixed_on}, differs from the rule here, fixed on "
                 f"{here.fixed_on}; the rule here stays and judges its runs too"
             )
+    return Preregistrations(own)
 
 
-def _add_replications(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+def _replications(ours: Replications, theirs: Replications, note: Note) -> Replications:
     """Add the rules of replications that ours lacks. If both have one of the same claim that share seeds, ours stays."""
-    for rule in theirs.replications.rules:
-        here = next((one for one in ours.replications.rules if shares_seeds(one, rule)), None)
+    own = list(ours.rules)
+    for rule in theirs.rules:
+        here = next((one for one in own if shares_seeds(one, rule)), None)
         if here is None:
-            ours.replications.rules.append(rule)
+            own.append(rule)
         elif here != rule:
-            merged.notes.append(
-                f"{path}: its replication of {rule.claim} at scale {rule.scale} with seeds {rule.seeds[0]} to "
+            note(
+                f"its replication of {rule.claim} at scale {rule.scale} with seeds {rule.seeds[0]} to "
                 f"{rule.seeds[-1]}, fixed on {rule.fixed_on}, shares seeds with one here, fixed on {here.fixed_on}; the one "
                 "here stays"
             )
+    return Replications(own)
 
 
 def _note_other_bits(runs: pd.DataFrame, merged: Merged) -> None:

@@ -19,7 +19,6 @@ from study.plan import results_folder
 from study.questions.claim import OWN_QUESTION
 from study.record import answers
 from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, agreeing, check_values, frame_of, once
-from study.record.trained_facts import shaped
 from study.run.result import RunResult
 
 RUNS, CURVES = "runs.csv", "curves.csv"
@@ -130,11 +129,6 @@ def weights_of(runs: pd.DataFrame) -> dict[tuple[str, str], str]:
 def run_name(key: str, machine: str) -> str:
     """Return the name of a run in trained.json."""
     return f"{key} {machine}"
-
-
-def read_trained(folder: Path) -> dict:
-    """Read the facts from trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
-    return results_folder.read_json(folder, "trained.json", shaped) or {"runs": {}, "ensembles": []}
 
 
 def merge(folder: Path, results: Iterable[RunResult], skip: Callable[[str], object] | None = None) -> int:

@@ -1,24 +1,20 @@
 """Checks and writes results/trained.json: facts read from trained weights, by run and by group of runs. Imports no torch."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexnet.errors import Refused
 from alexnet.recipe.options import in_short
-from study.plan.results_folder import Misshapen, json_of, of_shape
+from study.plan.results_folder import JsonFile
 
-FILE = "trained.json"
 ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
 ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
 
 
-def shaped(content: Any) -> dict[str, Any]:
-    """Return `content` if it has the right shape. Otherwise raises ValueError, or another error of a wrong shape. Facts of
-    unknown measures may have any shape."""
+def _shaped(_: Path, content: Any) -> dict[str, Any]:
+    """Return `content`. Facts of unknown measures may have any shape."""
     if not isinstance(content, dict) or set(content) != {"runs", "ensembles"} or not isinstance(content["ensembles"], list):
         raise ValueError("not the two sections runs and ensembles, the second a list")
     for name, facts in content["runs"].items():
@@ -47,16 +43,19 @@ def shaped(content: Any) -> dict[str, Any]:
     return content
 
 
-def content_of(facts: Mapping[str, Any]) -> bytes:
-    """Return the bytes of trained.json. Raises Refused if they could not be read again; then nothing is written."""
-    try:
-        text = json.dumps({**facts, "runs": dict(sorted(facts["runs"].items()))}, separators=(",", ":"))
-        content = (text.replace('},"', '},\n"') + "\n").encode()
-        of_shape(json_of(Path(FILE), content), shaped)
-    except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold
-        raise Refused(f"{FILE}: not written, because it could not be read again: {error}") from None
-    return content
-
-
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _dumps(content: Any) -> str:
+    """Return the text of trained.json, with a line for each run."""
+    return json.dumps(content, separators=(",", ":")).replace('},"', '},\n"')
+
+
+TRAINED = JsonFile(
+    "trained.json",
+    _shaped,
+    as_json=lambda facts: {**facts, "runs": dict(sorted(facts["runs"].items()))},
+    empty=lambda: {"runs": {}, "ensembles": []},
+    dumps=_dumps,
+)

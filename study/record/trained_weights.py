@@ -20,13 +20,13 @@ from alexnet.errors import Refused
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
 from alexnet.training.checkpoint import WEIGHTS, kept_weights
-from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
+from study.plan.results_folder import NotWritten
 from study.questions.measures import Measure
 from study.record.figure_files import arrays_path, write_arrays
-from study.record.tables import read_trained, run_name
-from study.record.trained_facts import FILE, content_of
+from study.record.tables import run_name
+from study.record.trained_facts import TRAINED
 from study.run.one_run import Place, images_of
 from study.run.run_folder import read_result
 from study.run.trained_network import load_network
@@ -81,7 +81,7 @@ def asks_weights(planned: PlannedRun) -> bool:
 
 
 def derive(
-    planned_runs: Sequence[PlannedRun], place: Place, results: Path, say: Callable[[str], None], first_seed: int = 0
+    planned_runs: Sequence[PlannedRun], place: Place, results: Path, say: Callable[[str], None], first_seed: int
 ) -> None:
     """Compute what the claims of finished `planned_runs` need from their weights, if it is not there yet. Runs whose weights
     were changed or damaged are left out, with a message. `first_seed` is that of the rule that judges the runs. If some seeds
@@ -129,7 +129,7 @@ def _finished(planned: PlannedRun, place: Place, say: Callable[[str], None]) -> 
 
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], is_pictured: bool) -> None:
     """Compute the facts of one run and, if it is pictured, the arrays of the measure's picture."""
-    known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
+    known = measure.stored_as in TRAINED.read(results)["runs"].get(run.name, {})
     kept = None
     if measure.picture_file and is_pictured:
         asked = run.planned
@@ -140,10 +140,12 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     read = measure.from_weights([run])
     if kept and read.arrays:
         write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})
-    with results_folder.held(results):
-        facts = read_trained(results)
+
+    def with_read(facts: dict[str, Any]) -> dict[str, Any]:
         facts["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
-        _write(results, facts, say)
+        return facts
+
+    _change(results, with_read, say)
 
 
 def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, say: Callable[[str], None]) -> None:
@@ -153,23 +155,23 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
     def known(facts: Mapping[str, Any]) -> bool:
         return any(one["runs"] == names for one in facts["ensembles"])
 
-    if len(runs) < measure.runs_together or known(read_trained(results)):
+    if len(runs) < measure.runs_together or known(TRAINED.read(results)):
         return
     say(f"averaging {len(runs)} nets, {runs[0].planned.base} {runs[0].planned.arm}")
     read = measure.from_weights(runs)
-    with results_folder.held(results):
-        facts = read_trained(results)
+
+    def with_read(facts: dict[str, Any]) -> dict[str, Any]:
         if not known(facts):  # unless another process has just added it
             facts["ensembles"].append({"runs": names, **read.facts})
-            _write(results, facts, say)
+        return facts
+
+    _change(results, with_read, say)
 
 
-def _write(results: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    """Write trained.json. Facts that could not be read again are left out, with a message, so that one measure does not make
+def _change(results: Path, change: Callable[[dict[str, Any]], dict[str, Any]], say: Callable[[str], None]) -> None:
+    """Change trained.json. Facts that could not be read again are left out, with a message, so that one measure does not make
     the whole folder unreadable."""
     try:
-        content = content_of(facts)
-    except Refused as refused:
+        TRAINED.change(results, change)
+    except NotWritten as refused:
         say(f"left out, {refused}")
-        return
-    results_folder.write(results, {FILE: content})

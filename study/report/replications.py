@@ -8,7 +8,7 @@ from study.counted import counted
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Ratio
 from study.judge.replications import Replicated
-from study.plan.replications import FILE
+from study.plan.replications import REPLICATIONS
 from study.questions.measures import AtEnd
 from study.report import phrases
 from study.report.effect_tables import ERROR_NAMES
@@ -29,7 +29,7 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
             "measure": ERROR_NAMES.get(again.rule.error) or phrases.measured(one.claim.measure),
             "finding": again.rule.finding,
             "fixed on": again.rule.fixed_on,
-            "fixed in": again.rule.note or FILE,
+            "fixed in": again.rule.note or REPLICATIONS.name,
             "seeds": f"{again.rule.seeds[0]} to {again.rule.seeds[-1]}",
             "pairs": f"{again.pairs} of {again.rule.pairs}",
             "fresh pairs [95%]": effect_words(again, one),

@@ -16,6 +16,7 @@ import math
 import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,11 +31,10 @@ from alexnet.training.cuda_graph import one_by_one
 from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
 from study.output import in_a_line
-from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
 from study.plan.trials import BEYOND, Search, is_by_time, mean_scores, next_beyond, score_of, trials_of, tuning_seeds
-from study.plan.tuned import Tuned
+from study.plan.tuned import TUNED, Tuned
 from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import is_postgresql, is_same, laying_out, tracking_uri
 from study.run.executors.base import Done, Lost, Message, Report, Task
@@ -304,8 +304,7 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                     yield TrialPoint(search, *content)
                 case Done(result=entry):
                     try:
-                        with results_folder.held(results):  # others may search other arms
-                            Tuned.read(results).with_entry(search.asked, entry).write(results)
+                        TUNED.change(results, partial(Tuned.with_entry, asked=search.asked, entry=entry))
                     except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
                         yield SearchLost(search, in_a_line(error))
                     else:

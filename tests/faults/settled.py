@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from injured import begin, bits, end, recorded
 
-from study.plan.fixed_rules import Preregistrations, fix
+from study.plan.fixed_rules import fix, write_rule
 from study.questions.looks import Looks
 
 LOOKS = Looks((2, 3, 4), (2, 4, 5))
@@ -62,7 +62,7 @@ def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate"))
     from study.plan.claim_files import _claim_in
 
     claims = {name: _claim_in(folder / "claims" / f"{name}.py") for name in names}
-    Preregistrations(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
+    write_rule(folder / "results", fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
 
 
 def start(folder: Path) -> subprocess.Popen:

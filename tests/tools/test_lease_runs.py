@@ -15,7 +15,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.training.history import Point
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistration, Preregistrations
+from study.plan.fixed_rules import RULES, Preregistration
 from study.plan.plan import make_plan
 from study.plan.trials import planned_runs_of
 from study.plan.tuned import Tuned
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def rule_at(scale: str) -> Preregistration:
-    rule = Preregistrations.read(RESULTS).of(scale)
+    rule = RULES.read(RESULTS).of(scale)
     assert rule
     return rule
 

@@ -43,7 +43,7 @@ from alexnet.data.image_sets import load
 from alexnet.machine import Machine
 from study.plan import results_folder
 from study.record.tables import run_name
-from study.record.trained_facts import content_of
+from study.record.trained_facts import TRAINED
 from study.run.one_run import Place, run_planned
 from tools.gpu_lease import archive
 from tools.lease_runs import read_off
@@ -58,7 +58,7 @@ for planned in planned_runs:
 said = []
 read_off("", [], place, said.append)
 facts = {"runs": {run_name(planned_runs[0].key, place.machine.label): {"kernels": [[[[0.5]]] * 3]}}, "ensembles": []}
-results_folder.write(folder / "results", {"trained.json": content_of(facts)})
+results_folder.write(folder / "results", {TRAINED.name: TRAINED.content(facts)})
 np.savez(folder / "results" / "figures" / "a.npz", pixels=np.arange(3))
 archive(folder, folder / "stage-1.tar.gz")
 print(json.dumps({"missing": missing, "said": said}))

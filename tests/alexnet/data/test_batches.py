@@ -20,7 +20,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.training.data_parallel import Ranks
-from alexnet.training.evaluate import ensemble, error_rates, probabilities
+from alexnet.training.evaluate import count_wrong, ensemble, probabilities
 from alexnet.training.loop import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
@@ -509,10 +509,10 @@ def as_images(logits: torch.Tensor) -> torch.Tensor:
 def test_the_error_of_several_views_is_that_of_their_averaged_probabilities():
     inputs = as_images(torch.stack([TORN, TORN.flip(1), TORN]))
     batches = [(inputs[:2], torch.tensor([1, 1])), (inputs[2:], torch.tensor([0]))]
-    assert error_rates(ReadsItsAnswer(), batches, FULL, (1, 2)) == pytest.approx((1 / 3, 0))
+    assert count_wrong(ReadsItsAnswer(), batches, FULL, (1, 2)) == pytest.approx([1, 0, 3])
 
 
-@pytest.mark.parametrize("measure", [error_rates, probabilities])
+@pytest.mark.parametrize("measure", [count_wrong, probabilities])
 def test_a_network_is_measured_in_evaluation_and_left_in_training_mode(measure):
     network = ReadsItsAnswer()
     measure(network, [(as_images(TORN[None]), torch.tensor([0]))] * 2, FULL)

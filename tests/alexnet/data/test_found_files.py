@@ -202,7 +202,7 @@ def test_a_class_folder_that_may_not_be_read_is_refused_with_the_reason(folder, 
 
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(Refused, match=r"dog: cannot be read \(Permission denied\)"):
-        files_by_class(folder)
+        files_by_class(folder, "refuse")
 
 
 # ---- Classes ---------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_a_class_folder_that_may_not_be_read_is_refused_with_the_reason(folder, 
 def test_a_folder_of_the_system_is_no_class_and_is_named(folder, name):
     (folder / name).mkdir()
     Image.fromarray(photograph()).save(folder / name / "x.jpg")
-    found = files_by_class(folder)
+    found = files_by_class(folder, "refuse")
     assert list(found.classes) == ["cat", "dog"] and [Path(one.path).name for one in found.skipped] == [name]
 
 
@@ -246,7 +246,7 @@ def test_an_image_is_found_by_its_content_whatever_its_name_or_depth(folder, nam
     path = folder / "cat" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encoded(kind))
-    found = files_by_class(folder)
+    found = files_by_class(folder, "refuse")
     assert name in found.classes["cat"] and not found.skipped
     assert read(path).shape == (96, 128, 3)
 
@@ -256,14 +256,14 @@ def test_an_image_is_found_by_its_content_whatever_its_name_or_depth(folder, nam
 )
 def test_what_is_no_image_is_skipped_by_name(folder, name, content):
     (folder / "cat" / name).write_bytes(content)
-    found = files_by_class(folder)
+    found = files_by_class(folder, "refuse")
     assert name not in found.classes["cat"] and [Path(one.path).name for one in found.skipped] == [name]
 
 
 @pytest.mark.parametrize("name", ["._0.jpg", ".hidden.png", "Thumbs.db"])
 def test_a_hidden_file_is_skipped_by_name(folder, name):
     (folder / "cat" / name).write_bytes(encoded())
-    assert [Path(one.path).name for one in files_by_class(folder).skipped] == [name]
+    assert [Path(one.path).name for one in files_by_class(folder, "refuse").skipped] == [name]
 
 
 def test_a_link_to_another_disk_is_refused_with_the_option_that_reads_it(folder, tmp_path_factory):
@@ -272,7 +272,7 @@ def test_a_link_to_another_disk_is_refused_with_the_option_that_reads_it(folder,
     Image.fromarray(photograph()).save(elsewhere / "x.png")
     (folder / "owl").symlink_to(elsewhere)
     with pytest.raises(Refused, match=r"owl: a link that leads out of .*; links='follow' reads it"):
-        files_by_class(folder)
+        files_by_class(folder, "refuse")
     assert list(files_by_class(folder, "follow").classes["owl"]) == ["x.png"]
 
 

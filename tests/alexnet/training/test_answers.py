@@ -19,7 +19,7 @@ from alexnet.recipe import changed
 from alexnet.training.answers import Answers, answers_of
 from alexnet.training.chance import chance_error, chance_loss
 from alexnet.training.data_parallel import Ranks
-from alexnet.training.evaluate import error_rates, examined
+from alexnet.training.evaluate import count_wrong, examined
 from alexnet.training.loop import fit
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -92,8 +92,9 @@ def test_a_runs_errors_are_the_means_of_what_its_answers_say_is_wrong():
 
 def test_errors_and_answers_are_those_of_the_test_that_gives_no_answers():
     feed = Feed(TINY, random_images(train=32, test=45, classes=4), 0)
-    result = examined(Coarse(), feed.views(*feed.test), FULL, feed.positions(feed.test[0]), 45, 4)
-    assert result.errors == error_rates(Coarse(), feed.views(*feed.test), FULL)
+    result = examined(Coarse(), feed.views(*feed.test), FULL, feed.positions(feed.test[0]), 45, 4, lambda sums: sums)
+    *wrong, seen = count_wrong(Coarse(), feed.views(*feed.test), FULL, (1, 5))
+    assert result.errors == tuple(count / seen for count in wrong)
 
 
 # ---- Chance ----------------------------------------------------------------------------------------------------------

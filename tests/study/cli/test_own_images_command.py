@@ -16,7 +16,7 @@ from PIL import Image
 
 from study.cli.main import main
 from study.plan.claim_files import get_claim
-from study.plan.fixed_rules import Preregistrations, fix
+from study.plan.fixed_rules import fix, write_rule
 from study.questions.looks import Looks
 
 COLOURS = {"ant": (200, 40, 40), "bee": (40, 200, 40), "cat": (40, 40, 200)}
@@ -147,7 +147,7 @@ def fix_small_looks(scale: str) -> None:
     """A rule whose first look takes two runs of each arm instead of three and five."""
     Path("results").mkdir(exist_ok=True)
     rule = fix(scale, [("rates", "SMALL")], {"rates": get_claim("rates")}, looks=Looks((2, 4), (2, 4)))
-    Preregistrations(Path("results")).write(rule)
+    write_rule(Path("results"), rule)
 
 
 def runs(folder: Path) -> list[dict[str, str]]:

@@ -18,9 +18,9 @@ from study.judge.evidence import find
 from study.judge.intervals import difference_of, ratio_of_logs
 from study.plan.claim_files import _claim_of, get_claim
 from study.plan.cost import Cost
-from study.plan.fixed_rules import Preregistrations, last_seed_of
+from study.plan.fixed_rules import RULES, last_seed_of
 from study.plan.plan import PlannedRun
-from study.plan.replications import Replications
+from study.plan.replications import REPLICATIONS, write_replication
 from study.questions.scales import SCALES
 from study.record import tables
 from study.report.replications import bound_words
@@ -174,10 +174,10 @@ def test_after_a_kill_the_same_command_goes_on_by_the_same_rule(folder, trainer,
     main(COMMAND)
     trainer.stops_at = stops_at
     assert main(COMMAND) == 130
-    rule = Replications.read(folder / "results").rules
+    rule = REPLICATIONS.read(folder / "results").rules
     trainer.stops_at = None
     assert main(COMMAND) == 0
-    assert Replications.read(folder / "results").rules == rule
+    assert REPLICATIONS.read(folder / "results").rules == rule
     assert sorted(trainer.trained) == sorted((arm, seed) for seed in range(100, 104) for arm in ("treated", "control"))
     assert capsys.readouterr().out.rstrip().endswith("seen again.")
 
@@ -207,7 +207,7 @@ def test_another_one_is_planned_only_if_asked_for_and_both_are_told(folder, trai
     main(COMMAND)
     assert len(trainer.trained) == 8
     assert main([*COMMAND, "--new"]) == 0
-    assert [rule.first_seed for rule in Replications.read(folder / "results").rules] == [100, 110]
+    assert [rule.first_seed for rule in REPLICATIONS.read(folder / "results").rules] == [100, 110]
     trainer.effect = -5.0
     assert main(COMMAND) == 0
     assert {seed for _, seed in trainer.trained[8:]} == set(range(110, 114))
@@ -220,7 +220,7 @@ def test_the_words_of_the_finding_do_not_hold_the_outcome_of_the_last_one(folder
     main(COMMAND)
     main(COMMAND)
     main([*COMMAND, "--new"])
-    first, second = Replications.read(folder / "results").rules
+    first, second = REPLICATIONS.read(folder / "results").rules
     assert first.finding == second.finding and "seen again" not in second.finding
 
 
@@ -234,32 +234,31 @@ def test_a_run_that_began_on_a_day_before_the_rule_is_told_and_refused(folder, t
 def test_a_new_rule_of_the_scale_takes_no_seed_of_a_replication(folder, trainer):
     main(COMMAND)
     main(["settle", "--scale", "shapes", "--new-rule"])
-    assert Preregistrations.read(folder / "results").of("shapes").first_seed == 110
+    assert RULES.read(folder / "results").of("shapes").first_seed == 110
 
 
 def test_a_replication_takes_no_seed_that_a_look_of_the_scale_may_use(folder, trainer):
     record(made(planned_run("control", 99)))
     main(["settle", "--scale", "shapes", "--new-rule"])  # from seed 100 on
-    rule = Preregistrations.read(folder / "results").of("shapes")
+    rule = RULES.read(folder / "results").of("shapes")
     record(*(made(planned_run(arm, 100 + seed)) for arm, seed in FIVE_PAIRS))
     main(COMMAND)
     assert (rule.first_seed, last_seed_of(rule, get_claim("question"))) == (100, 119)
-    assert Replications.read(folder / "results").rules[0].first_seed == 120
+    assert REPLICATIONS.read(folder / "results").rules[0].first_seed == 120
 
 
 def test_two_at_once_take_different_seeds_or_one_is_refused(folder, trainer, monkeypatch, capsys):
     """Another process writes its rule between this one's reading and writing."""
     main(COMMAND)
-    rules = Replications.read(folder / "results").rules
+    rules = REPLICATIONS.read(folder / "results").rules
     (folder / "results" / "replications.json").unlink()
     accepted(folder / "results")
-    real = Replications.write
 
-    def late(self, rule):
-        real(Replications(folder / "results"), replace(rules[0], claim="other"))
-        real(self, rule)
+    def late(results, rule):
+        write_replication(results, replace(rules[0], claim="other"))
+        write_replication(results, rule)
 
-    monkeypatch.setattr(Replications, "write", late)
+    monkeypatch.setattr(replicate_run, "write_replication", late)
     assert main(COMMAND) == 2
     assert "another process has fixed seeds 100 to 103 meanwhile; try again" in capsys.readouterr().err
 
@@ -341,7 +340,7 @@ def test_a_pair_from_another_machine_counts_and_half_a_pair_is_made_here_whole(f
 def test_the_seeds_of_any_run_of_the_scale_are_no_longer_fresh(folder, trainer):
     record(made(planned_run("control", 123)))
     main(COMMAND)
-    assert Replications.read(folder / "results").rules[0].first_seed == 130
+    assert REPLICATIONS.read(folder / "results").rules[0].first_seed == 130
 
 
 @pytest.mark.parametrize(

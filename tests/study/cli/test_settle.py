@@ -19,7 +19,7 @@ from study.judge.evidence import find
 from study.judge.family import family
 from study.plan.claim_files import _claim_in, _claim_of, all_claims
 from study.plan.cost import Cost
-from study.plan.fixed_rules import Preregistrations, fix
+from study.plan.fixed_rules import RULES, fix, write_rule
 from study.questions.looks import Looks
 from study.questions.scales import SCALES
 from study.record import tables
@@ -124,7 +124,7 @@ def small_looks(folder: Path) -> None:
     """A rule with three looks at few seeds."""
     claims = {name: _claim_in(folder / "claims" / f"{name}.py") for name in RATES}
     (folder / "results").mkdir(exist_ok=True)
-    Preregistrations(folder / "results").write(fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
+    write_rule(folder / "results", fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
 
 
 def verdicts(folder: Path) -> dict[str, tuple]:
@@ -260,7 +260,7 @@ def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, mon
 def test_the_first_call_fixes_the_rule_and_says_so(folder, trainer, capsys):
     main(["settle", "--scale", "shapes", "--runs", "1"])
     assert "commit it before its first run" in capsys.readouterr().out
-    rule = Preregistrations.read(folder / "results").of("shapes")
+    rule = RULES.read(folder / "results").of("shapes")
     assert sorted(rule.members) == [(name, "SMALL") for name in sorted(RATES)] and rule.first_seed == 0
     main(["settle", "--scale", "shapes", "--runs", "1"])
     assert "fixed the rule" not in capsys.readouterr().out
@@ -275,10 +275,10 @@ def test_a_margin_changed_after_the_first_run_is_refused_and_a_new_rule_takes_fr
     assert "the margin of large was fixed at 0.5 on " in capsys.readouterr().err
     before = set(trainer.trained)
     assert main(["settle", "--scale", "shapes", "--new-rule"]) == 0
-    assert Preregistrations.read(folder / "results").of("shapes").first_seed == 10
+    assert RULES.read(folder / "results").of("shapes").first_seed == 10
     assert set(trainer.trained) == before
     main(["settle", "large", "--scale", "shapes", "--new-rule"])  # again: no run was judged by it
-    assert [rule.first_seed for rule in Preregistrations.read(folder / "results").rules["shapes"]] == [0, 10]
+    assert [rule.first_seed for rule in RULES.read(folder / "results").rules["shapes"]] == [0, 10]
     trainer.waves.clear()
     assert main(["settle", "large", "--scale", "shapes", "--runs", "100"]) == 0
     assert min(seed for wave in trainer.waves for *_, seed in wave) == 10
@@ -287,14 +287,14 @@ def test_a_margin_changed_after_the_first_run_is_refused_and_a_new_rule_takes_fr
 
 def test_a_new_rule_has_the_looks_that_were_asked_for_and_five_seeds_of_the_first_arm_for_three(folder, trainer):
     assert main(["settle", "--scale", "shapes", "--new-rule", "--looks", "6,12,18,25"]) == 0
-    assert Preregistrations.read(folder / "results").of("shapes").looks == Looks((6, 12, 18, 25), (10, 20, 30, 42))
+    assert RULES.read(folder / "results").of("shapes").looks == Looks((6, 12, 18, 25), (10, 20, 30, 42))
 
 
 def test_a_margin_changed_before_the_first_run_is_fixed_anew(folder, trainer):
     small_looks(folder)
     write_claim(folder, "large", RATES["large"], **{"no_effect_within=0.5": "no_effect_within=0.3"})
     assert main(["settle", "--scale", "shapes", "--runs", "1"]) == 0
-    (rule,) = Preregistrations.read(folder / "results").rules["shapes"]
+    (rule,) = RULES.read(folder / "results").rules["shapes"]
     assert rule.family["large"]["SMALL"]["margin"] == 0.3 and rule.looks == LOOKS
 
 

@@ -18,9 +18,9 @@ from study.cli.main import main
 from study.judge.evidence import find
 from study.plan import replications
 from study.plan.claim_files import get_claim
-from study.plan.fixed_rules import Preregistrations, fix
+from study.plan.fixed_rules import RULES, fix, write_rule
 from study.plan.plan import make_plan
-from study.plan.replications import Replication, Replications
+from study.plan.replications import REPLICATIONS, Replication, write_replication
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.looks import Looks
@@ -254,7 +254,7 @@ def test_runs_on_synthetic_images_stay_out_of_the_studys_own_folder(folder, caps
 def test_a_rule_that_is_fixed_while_folders_are_merged_is_kept(folder, monkeypatch):
     """The other process waits for the lock, which the merge holds from its reading to its writing."""
     other, rule, put_together = with_runs(folder, "other", seeds=5), fix("shapes", (), CLAIMS), merging.put_together
-    writer = threading.Thread(target=lambda: Preregistrations.read(folder).write(rule))
+    writer = threading.Thread(target=lambda: write_rule(folder, rule))
 
     def meanwhile(*given, **more):
         merged = put_together(*given, **more)
@@ -264,10 +264,10 @@ def test_a_rule_that_is_fixed_while_folders_are_merged_is_kept(folder, monkeypat
 
     monkeypatch.setattr(merging, "put_together", meanwhile)
     theirs = fix("cifar10-jpeg", (), CLAIMS)
-    Preregistrations.read(other).write(theirs)
+    write_rule(other, theirs)
     assert main(["merge", str(other)]) == 0
     writer.join()
-    kept = Preregistrations.read(folder)
+    kept = RULES.read(folder)
     assert (kept.of("shapes"), kept.of("cifar10-jpeg")) == (rule, theirs)
 
 
@@ -342,25 +342,25 @@ def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(fol
     other = with_runs(folder, "other", seeds=4)
     members = [("relu_sooner", "A-2012")]
     theirs = fix("cifar10-jpeg", members, CLAIMS, looks=Looks((3, 5), (5, 8)))
-    Preregistrations(other).write(theirs)
+    write_rule(other, theirs)
     assert main(["merge", str(other)]) == 0
-    assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs
+    assert RULES.read(folder).of("cifar10-jpeg") == theirs
     third = with_runs(folder, "third", seeds=4)
-    Preregistrations(third).write(fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
+    write_rule(third, fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
     assert main(["merge", str(third)]) == 0
     assert "differs from the rule here" in capsys.readouterr().out
-    assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs
+    assert RULES.read(folder).of("cifar10-jpeg") == theirs
 
 
 def test_replications_of_both_are_kept_and_of_two_with_the_same_seeds_ours(folder, capsys):
     other = with_runs(folder, "other", seeds=4)
     mine, theirs = replicated_from(100, "ours"), replicated_from(110, "theirs")
     same = replicated_from(100, "in other words")
-    Replications(folder).write(mine)
-    Replications(other).write(same)
-    Replications(other).write(theirs)
+    write_replication(folder, mine)
+    write_replication(other, same)
+    write_replication(other, theirs)
     assert main(["merge", str(other)]) == 0
-    assert Replications.read(folder).rules == [mine, theirs]
+    assert REPLICATIONS.read(folder).rules == [mine, theirs]
     said = [line for line in capsys.readouterr().out.splitlines() if "replication of relu_sooner" in line]
     assert len(said) == 1 and "with seeds 100 to 102" in said[0] and said[0].endswith("the one here stays")
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,7 +45,7 @@ def asked(name: str, claims, treated, control=CONTROLS) -> Unjudged:
 
 def judged_together(asked_now, claims) -> list[Finding]:
     """With no rule fixed for the scale: the family is what the claims ask by default."""
-    return judging.judged_together(asked_now, claims, Preregistrations(Path("nowhere")))
+    return judging.judged_together(asked_now, claims, Preregistrations())
 
 
 def shifted(by: float) -> list[float]:

@@ -16,7 +16,7 @@ from alexnet.recipe import run_key
 from study.judge.evidence import find
 from study.judge.replications import replicated
 from study.plan.claim_files import get_claim
-from study.plan.replications import Replication, Replications, fix
+from study.plan.replications import REPLICATIONS, Replication, fix
 from study.plan.tuned import Tuned
 
 ROOT = Path(__file__).parents[3]
@@ -136,7 +136,7 @@ def test_differences_that_do_not_vary_confirm_nothing():
 def test_with_or_without_the_runs_of_replications_every_verdict_is_the_same(tmp_path, with_rules):
     """Also where a scale has no fixed rule. From the committed tables, the runs of one scale."""
     scale, results = "cifar10-jpeg-2500", ROOT / "results"
-    kept, without, fresh = tmp_path / "kept", tmp_path / "without", Replications.read(results).seeds_of(scale)
+    kept, without, fresh = tmp_path / "kept", tmp_path / "without", REPLICATIONS.read(results).seeds_of(scale)
     table, curves = (pd.read_csv(results / name) for name in ("runs.csv", "curves.csv"))
     found = []
     for folder, leaves_out in ((kept, set()), (without, fresh)):
@@ -183,7 +183,7 @@ def test_a_rule_at_own_rates_keeps_the_rates_of_its_day():
 
 
 def test_the_committed_rules_can_be_read_and_their_recipes_are_those_of_the_claims():
-    rules = Replications.read(ROOT / "results").rules
+    rules = REPLICATIONS.read(ROOT / "results").rules
     assert rules
     for one in rules:
         for arm in one.arms:

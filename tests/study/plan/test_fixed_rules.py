@@ -15,7 +15,7 @@ from study.judge.evidence import find
 from study.judge.family import family
 from study.judge.spending import POWER
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import ERROR, SPENDING, Preregistrations, fix, fresh_first_seed, last_seed_of
+from study.plan.fixed_rules import ERROR, RULES, SPENDING, fix, fresh_first_seed, last_seed_of, write_rule
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
@@ -36,7 +36,7 @@ def changed_margin(name: str, margin: float) -> dict:
 @pytest.fixture
 def fixed(tmp_path) -> Path:
     """A folder with a rule for two claims."""
-    Preregistrations(tmp_path).write(fix(SCALE, MEMBERS, CLAIMS, note="for a test"))
+    write_rule(tmp_path, fix(SCALE, MEMBERS, CLAIMS, note="for a test"))
     return tmp_path
 
 
@@ -45,7 +45,7 @@ def test_what_a_rule_says_of_the_error_is_what_the_judge_spends():
 
 
 def test_the_family_of_the_committed_rule_is_of_the_scale():
-    rule = Preregistrations.read(ROOT / "results").of(SCALE)
+    rule = RULES.read(ROOT / "results").of(SCALE)
     assert set(rule.members) <= set(family(CLAIMS, SCALE))  # claims that came later are judged as one more
 
 
@@ -54,12 +54,12 @@ def test_the_family_of_the_committed_rule_is_of_the_scale():
 def test_a_rule_is_read_back_as_it_was_fixed(tmp_path_factory, first_seed, arms):
     folder, arms = tmp_path_factory.mktemp("rules"), tuple(sorted(arms))
     rule = fix(SCALE, MEMBERS, CLAIMS, first_seed=first_seed, looks=Looks(arms, arms), note="ä")
-    Preregistrations(folder).write(rule)
-    assert Preregistrations.read(folder).of(SCALE) == rule
+    write_rule(folder, rule)
+    assert RULES.read(folder).of(SCALE) == rule
 
 
 def test_a_folder_without_a_file_has_no_rule(tmp_path):
-    assert Preregistrations.read(tmp_path).of(SCALE) is None
+    assert RULES.read(tmp_path).of(SCALE) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_folder_without_a_file_has_no_rule(tmp_path):
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, text):
     (tmp_path / "rules.json").write_text(text)
     with pytest.raises(Refused, match=r"rules\.json: [^\n]*$"):
-        Preregistrations.read(tmp_path)
+        RULES.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_a_rule_that_was_changed_by_hand_is_refused_by_its_digest(fixed, old, ne
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(Refused, match="was changed since it was fixed"):
-        Preregistrations.read(fixed)
+        RULES.read(fixed)
 
 
 def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fixed):
-    rules = Preregistrations.read(fixed)
-    rules.check(SCALE, CLAIMS)
+    rules = RULES.read(fixed)
+    rules.check(fixed, SCALE, CLAIMS)
     day = rules.of(SCALE).fixed_on
     with pytest.raises(Refused) as refused:
-        rules.check(SCALE, changed_margin("response_norm", 0.3))
+        rules.check(fixed, SCALE, changed_margin("response_norm", 0.3))
     assert str(refused.value) == (
         f"{fixed / 'rules.json'}: the margin of response_norm was fixed at 0.5 on {day}, but its claim file says 0.3; "
         "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
@@ -118,18 +118,18 @@ def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fi
 )
 def test_whatever_would_change_a_verdict_is_noticed(fixed, change, words):
     claims = {**CLAIMS, "response_norm": replace(CLAIMS["response_norm"], **change)}
-    assert words in Preregistrations.read(fixed).of(SCALE).difference(claims)
+    assert words in RULES.read(fixed).of(SCALE).difference(claims)
 
 
 def test_another_recipe_of_an_arm_is_noticed(fixed):
     claim = CLAIMS["overlap_pooling"]
     arms = (claim.arms[0], replace(claim.arms[1], diff={**claim.arms[1].diff, "optim.weight_decay": 0.001}))
-    difference = Preregistrations.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
+    difference = RULES.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
     assert difference.startswith("the arms of overlap_pooling was fixed at 2x2 ") and "3x3" not in difference
 
 
 def test_a_title_or_a_note_may_change_and_a_claim_may_go(fixed):
-    rule = Preregistrations.read(fixed).of(SCALE)
+    rule = RULES.read(fixed).of(SCALE)
     assert rule.difference({**CLAIMS, "response_norm": replace(CLAIMS["response_norm"], title="another")}) == ""
     assert rule.difference({name: claim for name, claim in CLAIMS.items() if name != "response_norm"}) == ""
 
@@ -148,22 +148,22 @@ def test_a_new_rule_begins_above_all_seeds_that_were_used_on_a_ten(seeds):
 
 
 def test_of_two_processes_that_fix_a_rule_at_once_the_later_is_refused(tmp_path):
-    one, other = Preregistrations.read(tmp_path), Preregistrations.read(tmp_path)
-    one.write(fix(SCALE, MEMBERS, CLAIMS))
+    one, other = (RULES.read(tmp_path).of(SCALE) for _ in range(2))
+    write_rule(tmp_path, fix(SCALE, MEMBERS, CLAIMS), one)
     with pytest.raises(Refused, match="another process has fixed a rule of cifar10-jpeg meanwhile; try again"):
-        other.write(fix(SCALE, MEMBERS[:2], CLAIMS))
-    assert [len(rule.members) for rule in Preregistrations.read(tmp_path).rules[SCALE]] == [len(MEMBERS)]
+        write_rule(tmp_path, fix(SCALE, MEMBERS[:2], CLAIMS), other)
+    assert [len(rule.members) for rule in RULES.read(tmp_path).rules[SCALE]] == [len(MEMBERS)]
 
 
 def test_a_new_rule_stands_behind_the_old_one_and_counts(fixed):
-    rules, other = Preregistrations.read(fixed), fix("shapes", (), CLAIMS)
-    rules.write(other)
-    rules.write(fix(SCALE, MEMBERS, CLAIMS, first_seed=20))
-    again = Preregistrations.read(fixed)
+    rules, other = RULES.read(fixed), fix("shapes", (), CLAIMS)
+    write_rule(fixed, other)
+    write_rule(fixed, fix(SCALE, MEMBERS, CLAIMS, first_seed=20), rules.of(SCALE))
+    again = RULES.read(fixed)
     assert [rule.first_seed for rule in again.rules[SCALE]] == [0, 20] and again.of(SCALE).first_seed == 20
     assert again.of("shapes") == other
-    again.write(fix(SCALE, MEMBERS, CLAIMS, first_seed=30), in_place_of_last=True)
-    assert [rule.first_seed for rule in Preregistrations.read(fixed).rules[SCALE]] == [0, 30]
+    write_rule(fixed, fix(SCALE, MEMBERS, CLAIMS, first_seed=30), again.of(SCALE), in_place_of_last=True)
+    assert [rule.first_seed for rule in RULES.read(fixed).rules[SCALE]] == [0, 30]
 
 
 def test_a_plan_begins_at_the_rules_first_seed_and_takes_its_looks():
@@ -208,7 +208,8 @@ def test_the_family_and_the_seeds_are_the_rules(ten_seeds):
 
     one = judged()
     assert (one.claims_in_family, one.in_family, one.rule.first_seed) == (2, True, 0)
-    Preregistrations.read(ten_seeds).write(fix(SCALE, MEMBERS[1:], CLAIMS, first_seed=10, looks=Looks((2, 6), (2, 6))))
+    before = RULES.read(ten_seeds).of(SCALE)
+    write_rule(ten_seeds, fix(SCALE, MEMBERS[1:], CLAIMS, first_seed=10, looks=Looks((2, 6), (2, 6))), before)
     one = judged()
     assert (one.claims_in_family, one.in_family, one.verdict.looks_planned) == (2, False, 2)  # one more than the family
     # From its first seed to the last of its last look: the control has seeds 0 to 19, and those beyond are a check beside.
@@ -232,17 +233,17 @@ def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_h
         for machine, averaged in (("a", 0.29), ("b", 0.28))
     ]
     (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": ensembles}))
-    Preregistrations(tmp_path).write(fix(SCALE, [("averaged_nets", "ALEXNET_32")], asked, first_seed=10))
+    write_rule(tmp_path, fix(SCALE, [("averaged_nets", "ALEXNET_32")], asked, first_seed=10))
     (one,) = find(tmp_path, asked).found
     assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.look.machines == ("b, fp32",)
 
 
-@pytest.mark.parametrize("scale", Preregistrations.read(ROOT / "results").rules)
+@pytest.mark.parametrize("scale", RULES.read(ROOT / "results").rules)
 def test_the_committed_rule_of_every_scale_is_that_of_the_claim_files(scale):
-    assert Preregistrations.read(ROOT / "results").of(scale).difference(CLAIMS) == ""
+    assert RULES.read(ROOT / "results").of(scale).difference(CLAIMS) == ""
 
 
 def test_the_looks_of_a_claim_whose_first_seeds_were_seen_end_as_much_later():
-    rule = Preregistrations.read(ROOT / "results").of(SCALE)
+    rule = RULES.read(ROOT / "results").of(SCALE)
     plain, seen = CLAIMS["response_norm"], CLAIMS["batch_norm"]
     assert last_seed_of(rule, plain) == rule.first_seed + 19 and last_seed_of(rule, seen) == seen.seen_seeds + 19

@@ -10,7 +10,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import changed
 from study.cli import logits as verb
 from study.cli.main import main
-from study.plan.initial_logits import FILE, SEEDS, InitialLogits
+from study.plan.initial_logits import LOGITS, SEEDS, InitialLogits
 from study.run.initial_logits import spreads_of
 
 LISTED = changed(SMALL, {"model.init": "listed"})
@@ -32,8 +32,8 @@ def test_what_all_images_have_in_common_is_no_spread():
 def test_the_ratio_is_the_geometric_mean_over_seeds_and_unknown_where_an_arm_was_not_measured(tmp_path):
     other = changed(LISTED, {"model.activation": "tanh"})
     known = InitialLogits().put(LISTED, "f", (1.0, 2.0, 4.0)).put(other, "f", (2.0, 2.0, 2.0))
-    known.write(tmp_path)
-    read = InitialLogits.read(tmp_path)
+    LOGITS.change(tmp_path, lambda _: known)
+    read = LOGITS.read(tmp_path)
     assert read.ratio(LISTED, other, "f") == pytest.approx(math.prod((0.5, 1.0, 2.0)) ** (1 / 3))
     assert read.ratio(LISTED, other, "other images") is None
 
@@ -43,20 +43,20 @@ REMEDY = f"delete it, and `python -m study {verb.__name__.rpartition('.')[2]}` m
 
 @pytest.mark.parametrize("text", ['{"spreads": [1, 2]}', "{", "", '{"seeds": [1], "images": 2, "spreads": {}}'])
 def test_a_damaged_file_is_refused_by_its_name_with_the_command_that_measures_it_again(tmp_path, text):
-    (tmp_path / FILE).write_text(text)
-    with pytest.raises(Refused, match=rf"{FILE}: .*; {REMEDY}$"):
-        InitialLogits.read(tmp_path)
+    (tmp_path / LOGITS.name).write_text(text)
+    with pytest.raises(Refused, match=rf"{LOGITS.name}: .*; {REMEDY}$"):
+        LOGITS.read(tmp_path)
 
 
 def test_a_file_that_was_deleted_is_measured_again_by_the_command_that_its_refusal_names(tmp_path, monkeypatch):
-    InitialLogits().put(LISTED, "f", (1.0, 2.0, 4.0)).write(tmp_path)
-    (tmp_path / FILE).unlink()
-    with pytest.raises(Refused, match=rf"{FILE}: missing.*`python -m study logits` measures it again, or"):
-        InitialLogits.read(tmp_path)
+    LOGITS.change(tmp_path, lambda none: none.put(LISTED, "f", (1.0, 2.0, 4.0)))
+    (tmp_path / LOGITS.name).unlink()
+    with pytest.raises(Refused, match=rf"{LOGITS.name}: missing.*`python -m study logits` measures it again, or"):
+        LOGITS.read(tmp_path)
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
     monkeypatch.setattr(verb, "load_known", lambda name: IMAGES)
     assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0
-    assert len(InitialLogits.read(tmp_path).spreads) > 1
+    assert len(LOGITS.read(tmp_path).spreads) > 1
 
 
 def test_the_command_tells_each_arm_and_measures_none_twice(tmp_path, monkeypatch, capsys):

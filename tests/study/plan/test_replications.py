@@ -12,7 +12,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import changed
 from study.plan.claim_files import get_claim
 from study.plan.fixed_rules import fresh_first_seed
-from study.plan.replications import FIRST_SEED, Replications, fix
+from study.plan.replications import FIRST_SEED, REPLICATIONS, fix, write_replication
 from study.plan.tuned import Tuned
 
 NAME, SCALE, BASE = "response_norm", "cifar10-jpeg", "ALEXNET_32"
@@ -27,20 +27,20 @@ def made(first_seed: int = 100, pairs: int = 10, finding: str = "+1 ä"):
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    Replications(tmp_path).write(made())
+    write_replication(tmp_path, made())
     return tmp_path
 
 
 def test_rules_are_read_back_as_they_were_fixed_and_kept_in_their_order(folder):
     later = made(120, 3)
-    Replications(folder).write(later)
-    assert Replications.read(folder).rules == [made(), later]
-    assert Replications.read(folder).of(NAME, SCALE, BASE) == [made(), later]
-    assert Replications.read(folder).of(NAME, SCALE, "SOURCE_2012") == []
+    write_replication(folder, later)
+    assert REPLICATIONS.read(folder).rules == [made(), later]
+    assert REPLICATIONS.read(folder).of(NAME, SCALE, BASE) == [made(), later]
+    assert REPLICATIONS.read(folder).of(NAME, SCALE, "SOURCE_2012") == []
 
 
 def test_a_folder_without_a_file_has_none(tmp_path):
-    assert Replications.read(tmp_path).rules == []
+    assert REPLICATIONS.read(tmp_path).rules == []
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_a_rule_that_was_changed_by_hand_is_refused_in_a_line(folder, old, new):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(Refused, match=r"replications\.json: the replication of response_norm [^\n]* was changed since [^\n]*$"):
-        Replications.read(folder)
+        REPLICATIONS.read(folder)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[3]", "[{}]", '[{"digest": "0"}]', '[{"digest": "0", "claim": 3}]'])
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, text):
     (tmp_path / "replications.json").write_text(text)
     with pytest.raises(Refused, match=r"replications\.json: [^\n]*$"):
-        Replications.read(tmp_path)
+        REPLICATIONS.read(tmp_path)
 
 
 def test_a_recipe_that_changed_since_is_refused():
@@ -102,9 +102,9 @@ def test_two_rules_of_a_claim_that_share_a_seed_are_refused(tmp_path):
         (tmp_path / "replications.json").write_text(json.dumps([made().record, others.record]))
         if refuses:
             with pytest.raises(Refused, match="two replications of response_norm at scale cifar10-jpeg share seeds"):
-                Replications.read(tmp_path)
+                REPLICATIONS.read(tmp_path)
         else:
-            assert len(Replications.read(tmp_path).rules) == 2
+            assert len(REPLICATIONS.read(tmp_path).rules) == 2
 
 
 def test_an_arm_that_is_gone_is_refused_with_the_rule_that_names_it():

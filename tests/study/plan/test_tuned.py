@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.errors import Refused
 from study.plan import tuned
-from study.plan.tuned import Tuned
+from study.plan.tuned import TUNED, Tuned
 from study.questions.asked import Asked
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -16,7 +16,7 @@ ENTRY = {"value": 0.5, "at_edge": False, "trials": []}
 
 def test_a_folder_without_rates_has_those_of_the_checkout_and_one_with_rates_its_own(tmp_path):
     assert Tuned.read(tmp_path).entries == Tuned.committed().entries == json.loads((RESULTS / "tuned.json").read_text())
-    Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY).write(tmp_path)
+    TUNED.change(tmp_path, lambda _: Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY))
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": ENTRY}}
 
 
@@ -33,7 +33,7 @@ def test_an_installed_package_reads_its_own_and_a_checkout_without_results_has_n
 def test_a_checkout_that_lost_its_rates_hinders_no_other_folder(tmp_path, monkeypatch):
     results = tmp_path / "results"
     monkeypatch.setattr(tuned, "COMMITTED", (tmp_path / "plan", results))
-    Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY).write(results)
+    TUNED.change(results, lambda _: Tuned().with_entry(Asked("a", "shapes", "b", "c"), ENTRY))
     (results / "tuned.json").unlink()
     assert Tuned.read(tmp_path / "mine").entries == {}
     with pytest.raises(Refused, match=r"tuned\.json"):
@@ -103,7 +103,7 @@ def test_a_field_of_a_trial_that_is_used_is_refused_by_its_name_where_it_is_miss
 
 @pytest.mark.parametrize("entry", [ENTRY, {**ENTRY, "value": None}, {**ENTRY, "trials": [TRIAL]}])
 def test_what_a_search_or_a_user_without_one_writes_is_read(tmp_path, entry):
-    Tuned().with_entry(Asked("a", "shapes", "b", "c"), entry).write(tmp_path)
+    TUNED.change(tmp_path, lambda _: Tuned().with_entry(Asked("a", "shapes", "b", "c"), entry))
     assert Tuned.read(tmp_path).entries == {"a/b/shapes": {"c": entry}}
 
 

@@ -9,8 +9,8 @@ import pytest
 from alexnet.model.network import AlexNet
 from alexnet.recipe import changed
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations
-from study.plan.initial_logits import SAME_SCALE, InitialLogits
+from study.plan.fixed_rules import RULES
+from study.plan.initial_logits import LOGITS, SAME_SCALE
 from study.questions.claim import Arm
 from study.questions.readings import SUFFIX, signal_kept
 
@@ -27,7 +27,7 @@ WITHOUT = {
 def ratio(claim, base: str, label: str) -> float | None:
     runs = pd.read_csv(RESULTS / "runs.csv")
     (fingerprint,) = set(runs[runs.data == "cifar10-jpeg"].data_fingerprint)
-    known = InitialLogits.read(RESULTS)
+    known = LOGITS.read(RESULTS)
     recipes = [claim.recipe_at(SCALE, base, one) for one in (label, claim.arms[0].label)]
     return known.ratio(*recipes, fingerprint)
 
@@ -42,7 +42,7 @@ def test_logits_of_an_arm_with_its_signal_kept_spread_as_the_controls(name, labe
 
 def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reason():
     changed_alone = set()
-    for name, bases in Preregistrations.read(RESULTS).of("cifar10-jpeg").family.items():
+    for name, bases in RULES.read(RESULTS).of("cifar10-jpeg").family.items():
         claim = all_claims()[name]
         labels = {claim.rule.control, *claim.rule.treated_arms} - {claim.arms[0].label}
         for base in bases:
@@ -50,7 +50,7 @@ def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reaso
                 found = ratio(claim, base, label)
                 if found and not SAME_SCALE[0] <= found <= SAME_SCALE[1] and not claim.other_readings:
                     changed_alone.add((name, label))
-    assert changed_alone == {key for key in WITHOUT if key[0] in Preregistrations.read(RESULTS).of("cifar10-jpeg").family}
+    assert changed_alone == {key for key in WITHOUT if key[0] in RULES.read(RESULTS).of("cifar10-jpeg").family}
 
 
 def test_the_second_reading_differs_from_the_first_in_initial_weights_alone():

@@ -16,18 +16,18 @@ from alexnet.errors import Refused
 from study.cli.main import main
 from study.judge.evidence import find
 from study.plan import results_folder
-from study.plan.initial_logits import InitialLogits
+from study.plan.initial_logits import LOGITS
 from study.plan.plan import make_plan
-from study.plan.tuned import Tuned
+from study.plan.tuned import TUNED, Tuned
 from study.record import tables
 from study.record.answers import read_answers
-from study.record.trained_facts import ENSEMBLE_TESTS
+from study.record.trained_facts import ENSEMBLE_TESTS, TRAINED
 
 TABLES = ("runs.csv", "curves.csv")
 JSONS: dict[str, Callable[[Path], object]] = {
-    "trained.json": tables.read_trained,
+    "trained.json": TRAINED.read,
     "tuned.json": Tuned.read,
-    "initial_logits.json": InitialLogits.read,
+    "initial_logits.json": LOGITS.read,
 }
 
 
@@ -225,10 +225,10 @@ WRONG_AVERAGES = {
 def test_an_average_without_a_field_that_is_used_is_refused_by_it(tmp_path, what):
     average, words = WRONG_AVERAGES[what]
     (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": [AVERAGE]}))
-    assert tables.read_trained(tmp_path)["ensembles"] == [AVERAGE]
+    assert TRAINED.read(tmp_path)["ensembles"] == [AVERAGE]
     (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": [average]}))
     with pytest.raises(Refused, match=rf"trained\.json: damaged .*{words}"):
-        tables.read_trained(tmp_path)
+        TRAINED.read(tmp_path)
 
 
 @pytest.mark.parametrize("name", JSONS)
@@ -284,7 +284,7 @@ def test_a_folder_without_digests_is_read_and_gets_them_all_at_the_next_write(fo
 
 def test_writing_one_file_leaves_another_that_was_changed_refused(folder):
     (folder / "runs.csv").write_bytes((folder / "runs.csv").read_bytes().replace(b"\n", b"\r\n"))
-    Tuned.read(folder).write(folder)
+    TUNED.change(folder, lambda tuned: tuned)
     refused(folder, "runs.csv", "changed")
 
 
@@ -308,7 +308,7 @@ def test_killed_at_any_write_readers_and_the_next_write_find_all_old_or_all_new(
     found.check()
     assert found.files in (contents, new)
     tables.read(folder)
-    Tuned.read(folder).write(folder)
+    TUNED.change(folder, lambda tuned: tuned)
     assert {name: (folder / name).read_bytes() for name in TABLES} == found.files
     assert not list(folder.glob(".*.new"))
 

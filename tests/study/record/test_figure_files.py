@@ -17,7 +17,7 @@ ODD = ("my claim", "my  claim", "my-claim", "claim (1)", "claim#2", "50%", "grö
 @pytest.mark.parametrize("claim", ODD)
 def test_a_link_to_a_picture_needs_no_quoting_whatever_its_claim_is_called(claim):
     names = [
-        picture_path(Path(), claim, "shapes", "errors").name,
+        picture_path(Path(), claim, "shapes", "errors", "").name,
         arrays_path(Path(), claim, "shapes", "A base", "0123456789ab", "AMD EPYC x 2, bf16", "figure-4").name,
         f"{linkable(claim)}-together.png",
     ]
@@ -25,12 +25,12 @@ def test_a_link_to_a_picture_needs_no_quoting_whatever_its_claim_is_called(claim
 
 
 def test_no_two_claims_share_a_picture():
-    assert len({picture_path(Path(), claim, "shapes", "errors") for claim in ODD}) == len(ODD)
+    assert len({picture_path(Path(), claim, "shapes", "errors", "") for claim in ODD}) == len(ODD)
 
 
 def test_a_name_that_a_link_holds_stays_as_it_is():
     for claim in (*all_claims(), "mine-2.b"):
-        assert picture_path(Path("r"), claim, "shapes", "errors") == Path("r/figures") / f"{claim}-shapes-errors.png"
+        assert picture_path(Path("r"), claim, "shapes", "errors", "") == Path("r/figures") / f"{claim}-shapes-errors.png"
 
 
 def test_arrays_of_other_images_or_of_another_base_are_in_a_file_of_their_own():

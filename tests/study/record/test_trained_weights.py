@@ -29,7 +29,8 @@ from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
 from study.record import trained_weights
 from study.record.figure_files import arrays_path, read_arrays
-from study.record.tables import read_trained, run_name
+from study.record.tables import run_name
+from study.record.trained_facts import TRAINED
 from study.record.trained_weights import Trained, derive
 from study.report.figures.figure_3 import kernel_sheet
 from study.run.one_run import Place, images_of, run_planned
@@ -171,7 +172,7 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     path.write_bytes(content if damage == "a flipped bit" else content[:-100])
     said = []
     asked = [replace(planned, arm="2012") for planned in planned_runs]
-    derive(asked, hurt, tmp_path, said.append)
+    derive(asked, hurt, tmp_path, said.append, 0)
     assert [line for line in said if "left out" in line and str(path) in line] == said
     assert not (tmp_path / "trained.json").exists()
 
@@ -193,7 +194,7 @@ def test_the_same_net_on_another_version_of_the_images_has_arrays_of_its_own(tmp
     titles = {}
     for fingerprint in ("0123456789ab", "ba9876543210"):
         planned = replace(small_run(fingerprint=fingerprint), claim="nearest_images")
-        derive([planned], Place(MACHINE, tmp_path, tmp_path / "spool"), tmp_path, print)
+        derive([planned], Place(MACHINE, tmp_path, tmp_path / "spool"), tmp_path, print, 0)
         titles[fingerprint] = str(read_arrays(arrays_of(planned, tmp_path))["title"])
     assert all(f"({fingerprint})" in title for fingerprint, title in titles.items())
     assert len(list((tmp_path / "figures").glob("*.npz"))) == 2
@@ -204,8 +205,8 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     planned_runs, place, _ = trained
     asked = [replace(planned, claim=claim) for planned in planned_runs for claim in ("nearest_images", "column_colour")]
     said = []
-    derive(asked, place, tmp_path, said.append)
-    content = read_trained(tmp_path)["runs"]
+    derive(asked, place, tmp_path, said.append, 0)
+    content = TRAINED.read(tmp_path)["runs"]
     assert len(said) == 4 and len(content) == 2
     for planned in planned_runs:
         facts = content[run_name(planned.key, MACHINE.label)]
@@ -217,7 +218,7 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
     assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
     assert kept["images"].shape[1] == kept["labels"].shape[1] == 7
-    derive(asked, place, tmp_path, said.append)
+    derive(asked, place, tmp_path, said.append, 0)
     assert len(said) == 4  # nothing is read twice
 
 
@@ -228,14 +229,14 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
 def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_nothing(trained, tmp_path, monkeypatch, facts):
     planned_runs, place, _ = trained
     asked, said = [replace(planned, claim="column_colour") for planned in planned_runs], []
-    derive(asked, place, tmp_path, said.append)
+    derive(asked, place, tmp_path, said.append, 0)
     before = (tmp_path / "trained.json").read_bytes()
     monkeypatch.setattr(Averaged, "from_weights", lambda measure, runs: FromWeights(facts))
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), measure=Averaged(2)))
-    derive(planned_runs, place, tmp_path, said.append)
+    derive(planned_runs, place, tmp_path, said.append, 0)
     assert said[-1].startswith("left out, trained.json: not written, because it could not be read again")
     assert (tmp_path / "trained.json").read_bytes() == before
-    assert len(read_trained(tmp_path)["runs"]) == 2
+    assert len(TRAINED.read(tmp_path)["runs"]) == 2
 
 
 @pytest.mark.parametrize(

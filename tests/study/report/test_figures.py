@@ -77,7 +77,7 @@ def write_nearest(folder: Path, machine: str = "test machine, fp32", **other) ->
 
 
 def kept_at(folder: Path) -> Path:
-    return picture_path(folder, "nearest_images", "cifar10-jpeg", "figure-4")
+    return picture_path(folder, "nearest_images", "cifar10-jpeg", "figure-4", "")
 
 
 def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_labels(nearest):

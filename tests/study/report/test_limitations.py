@@ -11,7 +11,7 @@ from helpers import made_up_result, write_tuned
 from alexnet.data.known_sets import KNOWN
 from study.judge.evidence import Findings, find
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations, fix
+from study.plan.fixed_rules import fix, write_rule
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
@@ -44,7 +44,7 @@ def findings_of(folder: Path, diverged: int = 0, fixed_on: str = "", first_seed:
     tables.merge(folder, runs)
     if fixed_on:
         rule = fix(SCALE, [("dropout_error", "ALEXNET_32")], CLAIMS, first_seed=first_seed, note="made up")
-        Preregistrations(folder).write(replace(rule, fixed_on=fixed_on))
+        write_rule(folder, replace(rule, fixed_on=fixed_on))
     return find(folder, CLAIMS)
 
 

@@ -34,11 +34,9 @@ def at(scale: str, spread: float, word: str = "undecided", name: str = "dropout_
 
 
 @pytest.fixture
-def rules(tmp_path) -> Preregistrations:
+def rules() -> Preregistrations:
     """The far scale alone has a rule, with later looks than usual."""
-    return Preregistrations(
-        tmp_path, {FAR: [Preregistration(FAR, "2026-11-26", 0, LONG, {"dropout_overfits": {BASE: {"rule": "x"}}})]}
-    )
+    return Preregistrations({FAR: [Preregistration(FAR, "2026-11-26", 0, LONG, {"dropout_overfits": {BASE: {"rule": "x"}}})]})
 
 
 def test_the_seeds_of_a_scale_are_those_of_its_own_spread_and_looks(rules):
@@ -54,7 +52,7 @@ def test_the_seeds_of_a_scale_are_those_of_its_own_spread_and_looks(rules):
 
 def test_what_list_says_of_a_scale_is_what_plan_says_of_it(rules, monkeypatch):
     found = [at(NEAR, 0.3), at(FAR, 2.0)]
-    monkeypatch.setattr("study.cli.plan.Preregistrations.read", lambda folder: rules)
+    monkeypatch.setattr("study.cli.plan.RULES", SimpleNamespace(read=lambda folder: rules))
     listed = lines("dropout_overfits", DROPOUT, found, rules)
     for scale in (NEAR, FAR):
         (planned,) = margin_lines(ClaimAtScale("dropout_overfits", DROPOUT, scale, "as asked"), [BASE], found)

@@ -1,4 +1,4 @@
-"""alexnet/model/two_columns.py and benchmarks/rank_columns.py: three layouts of one network give the same numbers; bytes are
+"""benchmarks/two_devices.py and benchmarks/rank_columns.py: three layouts of one network give the same numbers; bytes are
 exchanged only at the crossings of 2012."""
 
 import os
@@ -13,11 +13,11 @@ import torch.nn.functional as F
 
 from alexnet.errors import Refused
 from alexnet.model.network import AlexNet
-from alexnet.model.two_columns import Column, TwoDevices, bytes_per_image, column_state
 from alexnet.recipe import PAPER, SOURCE_2012, Layer, Model, Optim, changed
 from alexnet.training.optimizer import make_optimizer
+from benchmarks.two_devices import Column, TwoDevices, bytes_per_image, column_state
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("error")
 
 SMALL = Model(  # every way in which columns meet, at a size that takes milliseconds
@@ -100,7 +100,7 @@ def test_two_devices_train_step_by_step_as_one_device_does(name):
     gradients = joined_state([{n: p.grad for n, p in c.named_parameters()} for c in network.columns], model)
     for parameter_name, parameter in whole.named_parameters():
         close(gradients[parameter_name], parameter.grad)
-    assert network.bytes_exchanged == STEPS * len(images) * bytes_per_image(model, 8)
+    assert network.bytes_exchanged == STEPS * len(images) * 2 * bytes_per_image(model)  # in fp64
 
 
 RANK = """
@@ -112,7 +112,7 @@ from benchmarks.rank_columns import RankColumn
 from alexnet.model.network import AlexNet
 from alexnet.training.optimizer import make_optimizer
 from alexnet.training.data_parallel import begin
-from test_two_columns import MODELS, OPTIM, STEPS, batch
+from test_two_devices import MODELS, OPTIM, STEPS, batch
 
 begin("gloo")
 found = {{}}
@@ -164,7 +164,7 @@ def test_two_ranks_train_step_by_step_as_one_device_does(name, ranks):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_what_ranks_send_each_other_is_what_the_shapes_say(name, ranks):
-    assert sum(found[name][2] for found in ranks) == STEPS * 4 * bytes_per_image(MODELS[name], 8)
+    assert sum(found[name][2] for found in ranks) == STEPS * 4 * 2 * bytes_per_image(MODELS[name])  # in fp64
 
 
 def test_alexnet_sends_what_was_counted_by_hand_from_the_paper():

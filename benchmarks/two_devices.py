@@ -114,8 +114,8 @@ class TwoDevices(nn.Module):
         return torch.cat([output.to(self.devices[column]) for output in outputs], 1)
 
 
-def bytes_per_image(model: Model, bytes_per_value: int = 4) -> int:
-    """Return the bytes that both columns exchange for one training image, forward and backward, computed from the shapes."""
+def bytes_per_image(model: Model) -> int:
+    """Return the bytes that both columns exchange for one training image in fp32, forward and backward, from the shapes."""
     last, values, sizes, side = len(model.layers) - 1, 0, sizes_of(model), 0
     for position, (layer, size) in enumerate(zip(model.layers, sizes, strict=True)):
         if position and layer.present and layer.crosses:
@@ -124,4 +124,4 @@ def bytes_per_image(model: Model, bytes_per_value: int = 4) -> int:
         if layer.present and model.norm_across == "layer" and "cross_map" in layer.norm:
             pooled_first = layer.order.index("pool") < layer.order.index("norm")
             values += size.outputs * (size.after_pool if pooled_first else size.map_size) ** 2
-    return 2 * values * bytes_per_value
+    return 2 * 4 * values
