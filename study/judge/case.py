@@ -14,6 +14,7 @@ from study.judge.intervals import LEVEL, Difference, Floats, Ratio, Times, ratio
 from study.plan.fixed_rules import Preregistration, first_seed_of, looks_of
 from study.questions.claim import Claim
 from study.questions.looks import Looks
+from study.questions.own_rates import IN_TITLE, RATE, is_at_own_rates, question_of
 from study.questions.scales import scale_named
 from study.record.answers import MEASURES
 from study.record.tables import run_name
@@ -41,6 +42,20 @@ class Case:
     def name(self) -> tuple[str, str]:
         """Its name in a family: claim and base."""
         return self.claim_name, self.base
+
+    @property
+    def at_own_rates(self) -> bool:
+        """Whether it repeats another claim with each arm at its own rate. A claim file may have such a name too."""
+        return is_at_own_rates(self.claim_name) and RATE in self.claim.tune
+
+    @property
+    def question(self) -> str:
+        """The name of the claim that it is about: at own rates, that of the claim it repeats."""
+        return question_of(self.claim_name) if self.at_own_rates else self.claim_name
+
+    @property
+    def question_title(self) -> str:
+        return self.claim.title.removesuffix(IN_TITLE)
 
     @property
     def role(self) -> str:

@@ -34,7 +34,7 @@ from study.questions.asked import Asked
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import AtEnd, Curve, Run
 from study.questions.measures.errors import Error
-from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
+from study.questions.own_rates import at_own_rates, is_at_own_rates, question_of
 from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import is_own, scale_named
 from study.record import tables
@@ -95,10 +95,10 @@ def find(
         _curve_reader(curves), Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder)
     )
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
-    asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
+    questions, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
     for place, there in runs.groupby(["data", "data_fingerprint"]):
         on = _on_images(*cast(tuple[str, str], place), there, order)
-        for name, claim, scale, base in _asked(asked_of, on.data, there.scale.unique()):
+        for name, claim, scale, base in _asked(questions, on.data, there.scale.unique()):
             if scales is None or scale in scales:
                 cases.add(on, name, claim, scale, base)
                 cases.replicate(on, name, claim, scale, base)
@@ -229,7 +229,7 @@ class _Cases:
 def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:
     """Return the claims that were asked again with each arm at its own rate: those with searched rates. They are in no
     family."""
-    names = {name: name.removesuffix(SUFFIX) for name in tuned.claims if is_at_own_rates(name)}
+    names = {name: question_of(name) for name in tuned.claims if is_at_own_rates(name)}
     return {name: at_own_rates(of, claims[of]) for name, of in names.items() if of in claims}
 
 

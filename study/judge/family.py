@@ -17,7 +17,6 @@ from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import Preregistration
 from study.questions.claim import Claim
-from study.questions.own_rates import is_at_own_rates
 from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
 
@@ -102,7 +101,7 @@ def judged_together(cases: Sequence[Case], claims: Mapping[str, Claim], most_loo
         together = [one for one in cases if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = together[0].rule
         # One question about own images is not corrected for all the questions that could be asked.
-        asked_here = [one for one in together if one.was_asked and not is_at_own_rates(one.claim_name)]
+        asked_here = [one for one in together if one.was_asked and not one.at_own_rates]
         tested = [one.name for one in asked_here if one.claim.rule.is_tested]
         members = tested if is_own(scale) else family(claims, scale)
         found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)

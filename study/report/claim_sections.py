@@ -9,7 +9,7 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
 from study.plan.claim_files import all_claims
-from study.questions.own_rates import IN_TITLE, is_at_own_rates
+from study.questions.own_rates import IN_TITLE
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix
@@ -42,7 +42,7 @@ def claim_section(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[st
         "name": finding.claim_name,
         "anchor": anchor(finding),
         "anchor_on_page": anchor_on_page(finding),
-        "rates": IN_TITLE if is_at_own_rates(finding.claim_name) else "",
+        "rates": IN_TITLE if finding.at_own_rates else "",
         "scale": finding.scale,
         "about": scale_named(finding.scale).about,
         "role": finding.role,

@@ -18,6 +18,7 @@ from study.judge.power import power_to_find
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS
+from study.questions.own_rates import at_own_rates
 from study.questions.scales import SCALES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -107,10 +108,10 @@ def test_a_claim_outside_the_family_is_judged_as_one_more_and_takes_nothing_from
 
 def test_a_claim_on_ones_own_images_is_not_corrected_for_being_asked_at_own_rates_too():
     own = "own-pets-32px-10classes-200images"
-    claims = {name: DECAY for name in ("weight_decay", "weight_decay_own_rate")}
-    one, at_own_rates = (replace(asked(name, claims, shifted(0.5)), scale=own) for name in claims)
+    claims = {"weight_decay": DECAY, "weight_decay_own_rate": at_own_rates("weight_decay", DECAY)}
+    one, at_own = (replace(asked(name, claims, shifted(0.5)), scale=own) for name in claims)
     (without,) = judged_together([one], claims)
-    together = judged_together([one, at_own_rates], claims)
+    together = judged_together([one, at_own], claims)
     assert [each.in_family for each in together] == [True, False]
     assert together[0].verdict.holm_p == pytest.approx(without.verdict.p)
 
