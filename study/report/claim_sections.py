@@ -83,7 +83,7 @@ def _base(finding: Finding) -> dict[str, Any]:
             if words
         ],
         "would_change": referee.would_change(finding),
-        "does_not_show": referee.does_not_show(finding),
+        "does_not_show": list(referee.does_not_show(finding)),
         "cost": referee.cost_words(finding),
         "diff": diff or f"as {finding.claim.default_bases[0]}",
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
