@@ -66,11 +66,11 @@ def case_of(
     first_seed: int = 0,
     **more,
 ) -> Case:
-    """Return a case at a scale of the claim that is native or not, by a rule with these looks."""
+    """Return a case at a scale of the claim that is native or not, by a rule with these looks; its seeds begin at 0."""
     scale = next(label for label, role in claim.scales.items() if (role == "native") == native)
     rule = Preregistration(scale, "2026-01-01", first_seed, looks, {})
     return Case(
-        **{"claim_name": "made-up", "claim": claim, "scale": scale, "base": base, "fingerprint": "f00d"}
+        **{"claim_name": "made-up", "claim": replace(claim, seen_seeds=0), "scale": scale, "base": base, "fingerprint": "f00d"}
         | {"arms": tuple(arms.values()), "rule": rule}
         | more
     )
