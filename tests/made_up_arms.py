@@ -11,7 +11,9 @@ from study.judge.decision import Direction, Verdict, decide
 from study.judge.family import Finding
 from study.judge.rules import judge
 from study.plan.claim_files import get_claim
+from study.plan.fixed_rules import Preregistration
 from study.questions.claim import Claim
+from study.questions.looks import LOOKS, Looks
 
 FAILED = "diverged"
 """Stands for a number: the run diverged."""
@@ -56,16 +58,38 @@ def arms_of(**runs) -> dict[str, ArmEvidence]:
     return {label.replace("_", "-"): arm_of(label.replace("_", "-"), one) for label, one in runs.items()}
 
 
-def case_of(claim: Claim, arms: Mapping[str, ArmEvidence], base: str = "ALEXNET_32", native: bool = True, **more) -> Case:
-    return Case(claim, base, arms, native, **more)
+def case_of(
+    claim: Claim,
+    arms: Mapping[str, ArmEvidence],
+    base: str = "ALEXNET_32",
+    native: bool = True,
+    looks: Looks = LOOKS,
+    first_seed: int = 0,
+    **more,
+) -> Case:
+    """Return a case at a scale of the claim that is native or not, by a rule with these looks; its seeds begin at 0."""
+    scale = next(label for label, role in claim.scales.items() if (role == "native") == native)
+    rule = Preregistration(scale, "2026-01-01", first_seed, looks, {})
+    return Case(
+        **{"claim_name": "made-up", "claim": replace(claim, seen_seeds=0), "scale": scale, "base": base, "fingerprint": "f00d"}
+        | {"arms": tuple(arms.values()), "rule": rule}
+        | more
+    )
 
 
-def finding_of(claim: Claim, verdict: Verdict, **more) -> SimpleNamespace:
+class MadeUp(SimpleNamespace):
+    """Derives what it is not given as a finding does."""
+
+    def __getattr__(self, name: str):
+        return getattr(Finding, name).__get__(self)
+
+
+def finding_of(claim: Claim, verdict: Verdict, **more) -> MadeUp:
     """Return a finding with all that sentences, cautions and pictures need; `more`: further fields."""
     facts = {"role": "proxy", "rule": None, "in_family": True, "each_seed_once": None, "by_own_spread": None}
     facts |= {"other_errors": {}, "readings": {}}
     facts |= {"replications": (), "replicated": ()}
-    return SimpleNamespace(**(facts | {"claim": claim, "verdict": verdict, "arms": ()} | more))
+    return MadeUp(**(facts | {"claim": claim, "verdict": verdict, "arms": ()} | more))
 
 
 def alone(p: float) -> float:

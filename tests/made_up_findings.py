@@ -1,13 +1,12 @@
 """Findings with synthetic numbers, and the order of rows and lanes in a picture of several findings."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
-from made_up_arms import HERE, arm_of, case_of, decided
+from made_up_arms import HERE, MadeUp, arm_of, case_of, decided
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from study.judge.family import Finding, readings_of
+from study.judge.family import readings_of
 from study.plan.claim_files import all_claims
 from study.questions.claim import Arm
 from study.questions.own_rates import SUFFIX, at_own_rates
@@ -21,12 +20,6 @@ MANY = replace(
 FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
 HIGHER, LITTLE, WIDE = [42.0, 42.1, 41.95], [40.3, 40.4, 40.35], [38.0, 42.5, 40.0]
 SCALE, FEW, LARGER = "cifar10-jpeg", "cifar10-jpeg-2500", "tiny-imagenet-100"
-
-
-class MadeUp(SimpleNamespace):
-    """Has what a finding derives from its arms."""
-
-    control, arm = Finding.control, Finding.arm
 
 
 def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=None, **more) -> MadeUp:

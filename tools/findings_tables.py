@@ -20,10 +20,9 @@ from alexnet.files import write_atomically
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.plan.claim_files import get_claim
-from study.questions.own_rates import IN_TITLE, is_at_own_rates
 from study.questions.rules import Factorial
 from study.report import phrases
-from study.report.all_findings import PROXY, asked_of, overview_row, page_of
+from study.report.all_findings import PROXY, overview_row, page_of
 from study.report.cautions import DIFFERS, readings_differ
 from study.report.designs import contrast_words, effect_name
 from study.report.figures.factors import ratio_runs_words, ratios_of
@@ -62,7 +61,7 @@ def row(*cells: str) -> str:
 
 def linked(finding: Finding, title: str, results: str) -> str:
     """Return a title that links to the page of its claim. `results`: the way from the page to the folder of results."""
-    return f"[{title}]({results}/{page_of(asked_of(finding))})"
+    return f"[{title}]({results}/{page_of(finding.question)})"
 
 
 def picture_lines(name: str) -> list[str]:
@@ -140,9 +139,9 @@ def regime_lines(found: Sequence[Finding], scales: Sequence[str]) -> list[str]:
     for one in found:
         if isinstance(one.claim.rule, Factorial) or one.scale not in scales:
             continue  # a design has many effects, and none represents the others
-        title, paper = one.claim.title.removesuffix(IN_TITLE), phrases.reported_words(one.claim).replace(" points", "")
+        title, paper = one.question_title, phrases.reported_words(one.claim).replace(" points", "")
         claim = linked(one, f"{title} ({one.base})" if one.claim_name in on_several else title, "results")
-        cells.setdefault((claim, paper), {})[one.scale, is_at_own_rates(one.claim_name)] = in_a_cell(one)
+        cells.setdefault((claim, paper), {})[one.scale, one.at_own_rates] = in_a_cell(one)
 
     there = {column for of_claim in cells.values() for column in of_claim}
     columns = [(scale, at_own_rates) for scale in scales for at_own_rates in (False, True) if (scale, at_own_rates) in there]

@@ -22,7 +22,6 @@ from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import Claim
-from study.questions.own_rates import SUFFIX, is_at_own_rates
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.run.run_folder import is_done
@@ -54,7 +53,7 @@ def list_claims(args: argparse.Namespace) -> None:
         claims = {name: claims[name] for name in matching(claims, args.named, "claim")}
     findings, rules = find(folder), RULES.read(folder)
     found = findings.found
-    own = {name: [one for one in found if one.claim_name in (name, name + SUFFIX)] for name in claims}
+    own = {name: [one for one in found if name in (one.claim_name, one.question)] for name in claims}
     if args.json:
         facts = {
             name: {
@@ -69,7 +68,7 @@ def list_claims(args: argparse.Namespace) -> None:
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
         for one in own[name]:
-            rates = ", own rates" if is_at_own_rates(one.claim_name) else ""
+            rates = ", own rates" if one.at_own_rates else ""
             print(f"  verdict{rates}   {short_verdict(one)}")
         if not own[name]:
             print("  verdict   not run yet")

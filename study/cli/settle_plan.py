@@ -13,8 +13,9 @@ from pathlib import Path
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe
 from study.counted import counted
+from study.judge.case import Case
 from study.judge.evidence import find
-from study.judge.family import Finding, case_of
+from study.judge.family import Finding
 from study.judge.next_look import chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
 from study.plan.fixed_rules import Preregistration, first_seed_of
@@ -146,11 +147,15 @@ class Settling:
         done = findings.runs.key[findings.runs.machine == self.machine.label]
         return View({(finding.claim_name, finding.base): finding for finding in mine}, mine, frozenset(done))
 
+    def case(self, member: OpenClaim, view: View) -> Case:
+        """Return a claim with its runs by this rule, which may be newer than that of the findings."""
+        without_runs = Case(member.name, member.claim, self.scale, member.base, self.fingerprint)
+        return replace(view.of(member) or without_runs, rule=self.rule)
+
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[PlannedRun] | None:
         """Return the runs that a look still needs from this machine, trained or not; None where this machine cannot complete
         the look."""
-        case = case_of(view.of(member), member.claim, member.base, self.rule)
-        needed = runs_to_look(case, look, self.machine.label)
+        needed = runs_to_look(self.case(member, view), look, self.machine.label)
         if needed is None:
             return None
         order = list(member.recipes)

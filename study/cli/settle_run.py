@@ -15,7 +15,7 @@ from study.cli.settle_plan import Budget, Next, OpenClaim, Settling, View, budge
 from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
-from study.judge.family import Finding, case_of, family
+from study.judge.family import Finding, family
 from study.judge.next_look import is_open, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.output import aligned
@@ -327,8 +327,7 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
             "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if still_open else "",
         }
         if still_open:
-            case = case_of(one, claim, member.base, settling.rule)
-            row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
+            row["seeds_of_next_look"] = seeds_of_look(settling.case(member, view), taken + 1)
             for name, look in (("next", taken + 1), ("last", last)):
                 planned_runs = settling.to_look(member, look, view)
                 left = settling.untrained(planned_runs or (), view)

@@ -248,7 +248,7 @@ def conclude(
 ) -> "Findings":
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
     from study.judge.evidence import find
-    from study.report.all_findings import asked_of, page_of
+    from study.report.all_findings import page_of
     from study.report.conclusions import in_two_sentences, next_words
     from study.report.figures.draw import drawn_of
     from study.report.pages import write_report
@@ -276,7 +276,7 @@ def conclude(
         console.say("\n".join(f"picture: {path}" for path in pictures))
     places = [(plan.asked.name, plan.asked.scale) for plan in plans]
     write_summaries(findings, places, results, place.spool_dir, console.say)
-    own = {results / page_of(asked_of(finding)) for finding in judged}
+    own = {results / page_of(finding.question) for finding in judged}
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results or path in own))
     words, why = ["list"], "every verdict"
     if len(plans) == 1:

@@ -93,6 +93,11 @@ class ArmEvidence:
     def by_block(self) -> dict[Block, ArmRun]:
         return {run.block: run for run in self.runs}
 
+    @property
+    def results_by_block(self) -> dict[Block, float]:
+        """The values by block, without failed runs and runs that have no value."""
+        return {run.block: run.result for run in self.runs if run.result is not None}
+
     def of(self, blocks: Collection[Block]) -> list[ArmRun]:
         """Return its runs in these blocks."""
         wanted = set(blocks)

@@ -1,4 +1,4 @@
-"""A claim on one base with the runs that exist, and the choice of the runs that a look may use."""
+"""A claim on one base at one scale with the runs that exist, and the choice of the runs that a look may use."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
 from study.judge.intervals import LEVEL, Difference, Floats, Ratio, Times, ratio_of_logs
+from study.plan.fixed_rules import Preregistration, first_seed_of, looks_of
 from study.questions.claim import Claim
-from study.questions.looks import LOOKS, Looks
+from study.questions.looks import Looks
+from study.questions.own_rates import IN_TITLE, RATE, is_at_own_rates, question_of
+from study.questions.scales import scale_named
 from study.record.answers import MEASURES
 from study.record.tables import run_name
 
@@ -22,17 +25,64 @@ SO_FAR = 0
 
 @dataclass(frozen=True)
 class Case:
-    """A claim on one base, with the arms that have runs."""
+    """A claim on one base at one scale, with the arms that have runs."""
 
+    claim_name: str
     claim: Claim
+    scale: str
     base: str
-    arms: Mapping[str, ArmEvidence]  # by label
-    native: bool  # whether the runs are on the paper's own data
-    machines: tuple[str, ...] = ()  # in the order in which their runs began
-    first_seed: int = 0  # runs of earlier seeds were seen under an earlier rule
-    looks: Looks = LOOKS
+    fingerprint: str  # of the images
+    arms: tuple[ArmEvidence, ...] = ()
+    machines: tuple[str, ...] = ()  # of all runs, in the order in which they began
+    rule: Preregistration | None = None  # fixed rule of the scale
+    was_asked: bool = True  # whether some of its runs were made for it, not only for other claims
     prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: the prior from all comparisons of the same measure
-    over_images: bool = False  # whether the verdict is about other images too, not about these test images alone
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Its name in a family: claim and base."""
+        return self.claim_name, self.base
+
+    @property
+    def at_own_rates(self) -> bool:
+        """Whether it repeats another claim with each arm at its own rate. A claim file may have such a name too."""
+        return is_at_own_rates(self.claim_name) and RATE in self.claim.tune
+
+    @property
+    def question(self) -> str:
+        """The name of the claim that it is about: at own rates, that of the claim it repeats."""
+        return question_of(self.claim_name) if self.at_own_rates else self.claim_name
+
+    @property
+    def question_title(self) -> str:
+        return self.claim.title.removesuffix(IN_TITLE)
+
+    @property
+    def role(self) -> str:
+        return self.claim.role(self.scale)
+
+    @property
+    def data(self) -> str:
+        return scale_named(self.scale).data
+
+    @property
+    def looks(self) -> Looks:
+        return looks_of(self.rule)
+
+    @property
+    def first_seed(self) -> int:
+        return first_seed_of(self.rule, self.claim)
+
+    @property
+    def by_label(self) -> dict[str, ArmEvidence]:
+        return {arm.label: arm for arm in self.arms}
+
+    def arm(self, label: str) -> ArmEvidence | None:
+        return self.by_label.get(label)
+
+    @property
+    def control(self) -> ArmEvidence | None:
+        return self.arm(self.claim.rule.control)
 
     @property
     def first_arm(self) -> str:
@@ -87,7 +137,7 @@ class Case:
         return {run.block for run in self._runs(label) if by_time or run.failed or run.value is not None}
 
     def _runs(self, label: str) -> Sequence[ArmRun]:
-        return self.arms[label].runs if label in self.arms else ()
+        return arm.runs if (arm := self.arm(label)) else ()
 
     def at(self, look: int, *labels: str) -> dict[str, list[Block]] | None:
         """Return the blocks of each arm that a look uses; None where the look is not complete.
@@ -137,9 +187,9 @@ class Case:
     def values(self, label: str, blocks: Sequence[Block]) -> dict[Block, float]:
         """Return an arm's values in these blocks, without the runs that have none. Times are natural logs of times restricted
         to the budget, which every run has."""
-        if label not in self.arms:
+        if not (arm := self.arm(label)):
             return {}
-        arm, runs = self.arms[label], self.arms[label].of(blocks)
+        runs = arm.of(blocks)
         if self.claim.measure.kind == "time":
             logs = np.log(arm.times_of(runs).restricted).tolist()
             return {run.block: log for run, log in zip(runs, logs, strict=True)}
@@ -159,9 +209,9 @@ class Case:
     def times(self, label: str, blocks: Sequence[Block]) -> Times:
         """Return an arm's times in these blocks. Runs that never reached the target are censored at the budget, which all arms
         share."""
-        if label in self.arms:
-            return self.arms[label].times_of(self.arms[label].of(blocks))
-        budgets = [arm.budget_epochs for arm in self.arms.values()]  # a scale may have its own
+        if arm := self.arm(label):
+            return arm.times_of(arm.of(blocks))
+        budgets = [arm.budget_epochs for arm in self.arms]  # a scale may have its own
         return Times((), float(budgets[0] if budgets else self.claim.bases[self.base].optim.epochs))
 
     def pairs(self, treated: str, control: str, look: int) -> Pairs | None:
@@ -200,8 +250,8 @@ class Case:
         """Yield every arm against the claim's control at a look: the names of its runs, which identify a comparison that
         several claims share, and the pairs."""
         control = self.claim.rule.control
-        for label in self.arms:
-            if label == control or control not in self.arms:
+        for label in self.by_label:
+            if label == control or self.control is None:
                 continue
             pairs = self.pairs(label, control, look)
             blocks = self.at(look, label, control)
@@ -210,15 +260,15 @@ class Case:
                 yield tuple(sorted(runs, key=sorted)), pairs
 
     def _keys(self, label: str, blocks: Sequence[Block]) -> list[str]:
-        return [run_name(*run.name) for run in self.arms[label].of(blocks)]
+        return [run_name(*run.name) for run in self.by_label[label].of(blocks)]
 
     def failures(self, label: str, blocks: Sequence[Block]) -> int:
         """Return how many runs of an arm in these blocks have no result."""
-        return sum(run.failed for run in self.arms[label].of(blocks)) if label in self.arms else 0
+        return sum(run.failed for run in arm.of(blocks)) if (arm := self.arm(label)) else 0
 
     def no_evidence(self, blocks: Mapping[str, Sequence[Block]]) -> Literal["", "did not learn", "changed nothing"]:
         """Return why the runs are no evidence: none learned anything, or both arms ended with the same weights; else empty."""
-        runs = [run for label, own in blocks.items() if label in self.arms for run in self.arms[label].of(own)]
+        runs = [run for label, own in blocks.items() if (arm := self.arm(label)) for run in arm.of(own)]
         if runs and all(run.failed for run in runs):
             return "did not learn"
         if len(blocks) == 2:
@@ -234,7 +284,7 @@ class Case:
     def wrong(self, label: str, blocks: Sequence[Block]) -> NDArray | None:
         """Return how wrong an arm's answers are, [blocks, images], where the measure is a test error; None where a run did not
         keep its answers."""
-        error, arm = getattr(self.claim.measure, "of", ""), self.arms.get(label)
+        error, arm = getattr(self.claim.measure, "of", ""), self.arm(label)
         if error not in MEASURES or arm is None or not blocks:
             return None
         runs = arm.by_block
@@ -246,7 +296,7 @@ class Case:
 
     def ratio_of_initial_logits(self, treated: str, control: str) -> float | None:
         """Return the spread of an arm's initial logits as a multiple of the control's; None where it was not measured."""
-        first, second = (self.arms[label].initial_logits if label in self.arms else None for label in (treated, control))
+        first, second = (arm.initial_logits if (arm := self.arm(label)) else None for label in (treated, control))
         return first / second if first and second else None
 
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:

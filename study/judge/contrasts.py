@@ -9,8 +9,9 @@ and 5.6.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,12 +41,6 @@ class Contrast:
         return self.lower > 0 or self.upper < 0
 
 
-def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
-    """Return the values of an arm by block, without failed runs and runs that have no value. Only this function decides what a
-    block is."""
-    return {run.block: run.result for run in arm.runs if run.result is not None}
-
-
 def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
     """Return the machines of the complete blocks."""
     blocks = [set(arm.by_block) for arm in arms]
@@ -55,12 +50,12 @@ def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
 def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence]) -> dict[str, Contrast]:
     """Return every effect that the runs of a design can show, by its name. `arms`: those that have runs, by label."""
     labels = (control, *design.labels)
-    cells = [blocks_of(arms[label]) if label in arms else {} for label in labels]
+    cells = [arms[label].results_by_block if label in arms else {} for label in labels]
     return in_blocks(cells, design.contrasts)
 
 
 def in_blocks(
-    cells: Sequence[Mapping[Hashable, float]], weights: Mapping[str, ArrayLike], level: float = LEVEL
+    cells: Sequence[Mapping[Any, float]], weights: Mapping[str, ArrayLike], level: float = LEVEL
 ) -> dict[str, Contrast]:
     """Return for each name the sum of weights[name][i] * (mean of cell i over the complete blocks), with its t interval.
 

@@ -117,7 +117,7 @@ class ClaimLooks:
         """Return the p value of no effect, over the looks up to number `upto`. NaN where none is complete."""
         return min((spent_by(look.p, look.number, self.shares) for look in self.up_to(upto)), default=math.nan)
 
-    def sequential_p_no_effect(self, upto: int | None = None) -> float:
+    def sequential_p_no_effect(self, upto: int) -> float:
         """Return the one-sided p value of an effect beyond the margin, over the looks up to number `upto`."""
         spent = [
             spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.up_to(upto)

@@ -21,12 +21,12 @@ from alexnet.recipe import Recipe, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
-from study.judge.family import Finding, Unjudged, judged_together
+from study.judge.family import Finding, judged_together
 from study.judge.keys_asked import KeysAsked
 from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import RULES, Preregistrations, first_seed_of, last_seed_of, looks_of
+from study.plan.fixed_rules import RULES, Preregistrations, first_seed_of, last_seed_of
 from study.plan.initial_logits import LOGITS, InitialLogits
 from study.plan.replications import REPLICATIONS, Replications
 from study.plan.tuned import Tuned
@@ -34,7 +34,7 @@ from study.questions.asked import Asked
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import AtEnd, Curve, Run
 from study.questions.measures.errors import Error
-from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
+from study.questions.own_rates import at_own_rates, is_at_own_rates, question_of
 from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import is_own, scale_named
 from study.record import tables
@@ -94,15 +94,15 @@ def find(
         rules.check(folder, scale, claims)
     read = Read(_curve_reader(curves), Tuned.read(folder), TRAINED.read(folder), read_answers(folder), LOGITS.read(folder))
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
-    asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
+    questions, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
     for place, there in runs.groupby(["data", "data_fingerprint"]):
         on = _on_images(*cast(tuple[str, str], place), there, order)
-        for name, claim, scale, base in _asked(asked_of, on.data, there.scale.unique()):
+        for name, claim, scale, base in _asked(questions, on.data, there.scale.unique()):
             if scales is None or scale in scales:
                 cases.add(on, name, claim, scale, base)
                 cases.replicate(on, name, claim, scale, base)
     cases.keys_asked.check(folder / tables.RUNS, runs)
-    judged = with_splits(judged_together(cases.unjudged, claims, rules, most_looks))
+    judged = with_splits(judged_together(cases.found, claims, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
     is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
@@ -162,17 +162,17 @@ class _Cases:
 
     def __init__(self, read: Read, rules: Preregistrations, replications: Replications):
         self.read, self.rules, self.replications = read, rules, replications
-        self.unjudged: list[Unjudged] = []
+        self.found: list[Case] = []
         self.replicated: dict[tuple[str, str, str, str], list[Replicated]] = {}  # by claim, scale, base and fingerprint
         self.used: set[tuple[str, str]] = set()
         self.keys_asked = KeysAsked()
 
     def add(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
         """Add a claim on one base at one scale, if the runs on these images say anything about it."""
-        rule, role = self.rules.of(scale), claim.role(scale)
-        first_seed, looks = first_seed_of(rule, claim), looks_of(rule)
+        rule = self.rules.of(scale)
+        first_seed = first_seed_of(rule, claim)
         last_seed, of_replications = last_seed_of(rule, claim) if rule else math.inf, self.replications.seeds_of(scale)
-        arms: dict[str, ArmEvidence] = {}
+        arms: list[ArmEvidence] = []
         for arm in claim.arms:
             asked = Asked(name, scale, base, arm.label)
             entry = self.read.tuned.entry(asked) if claim.tune else SHARED
@@ -185,13 +185,12 @@ class _Cases:
             if rows:
                 known = _arm(claim, arm, recipe, entry, rows, self.read, first_seed)
                 logits = self._initial_logits(on, claim, scale, base, arm)
-                arms[arm.label] = replace(known, initial_logits=logits)
-        if _answers(claim, set(arms)):
-            used = {run.machine for arm in arms.values() for run in arm.runs}
+                arms.append(replace(known, initial_logits=logits))
+        if _answers(claim, {arm.label for arm in arms}):
+            used = {run.machine for arm in arms for run in arm.runs}
             machines = tuple(machine for machine in on.machines if machine in used)
-            native, over_images = role == "native", role == "own"
-            case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
-            self.unjudged.append(Unjudged(name, scale, on.data, on.fingerprint, case, name in on.claims))
+            was_asked = name in on.claims
+            self.found.append(Case(name, claim, scale, base, on.fingerprint, tuple(arms), machines, rule, was_asked))
 
     def replicate(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
         """Add what the runs on these images say in the replications of a claim."""
@@ -229,7 +228,7 @@ class _Cases:
 def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:
     """Return the claims that were asked again with each arm at its own rate: those with searched rates. They are in no
     family."""
-    names = {name: name.removesuffix(SUFFIX) for name in tuned.claims if is_at_own_rates(name)}
+    names = {name: question_of(name) for name in tuned.claims if is_at_own_rates(name)}
     return {name: at_own_rates(of, claims[of]) for name, of in names.items() if of in claims}
 
 

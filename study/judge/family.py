@@ -15,9 +15,8 @@ from study.judge.power import by_the_last_look
 from study.judge.replications import Replicated
 from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
-from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, looks_of
+from study.plan.fixed_rules import Preregistration
 from study.questions.claim import Claim
-from study.questions.own_rates import is_at_own_rates
 from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
 
@@ -35,18 +34,10 @@ def machine_words(machines: Iterable[str]) -> str:
     return " and ".join(f"{name} ({', '.join(each)})" if each else name for name, each in by_name.items())
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One claim on one base at one scale."""
+@dataclass(frozen=True, kw_only=True)
+class Finding(Case):
+    """A case with its verdict."""
 
-    claim_name: str
-    claim: Claim
-    scale: str
-    base: str
-    machines: tuple[str, ...]  # of all runs, in the order in which they began
-    data: str
-    fingerprint: str
-    arms: tuple[ArmEvidence, ...]
     verdict: Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every other arm against the control, by all runs
     seconds_ratio: intervals.Ratio | None
@@ -56,7 +47,6 @@ class Finding:
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # by other readings
     claims_in_family: int = 1  # that Holm's correction counts, including those without runs
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
-    rule: Preregistration | None = None  # fixed rule of the scale
     other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: each split's effect, and over all
     replications: tuple[Replicated, ...] = ()  # on fresh seeds, in their order
@@ -70,10 +60,6 @@ class Finding:
     def machine(self) -> str:
         """The machines of the verdict's runs, in a few words."""
         return machine_words(self.verdict.look.machines or self.machines)
-
-    @property
-    def role(self) -> str:
-        return self.claim.role(self.scale)
 
     @property
     def has_direction(self) -> bool:
@@ -94,37 +80,6 @@ class Finding:
             if one.outcome != "incomplete" and not one.rule.error and one.rule.arms == arms and one.rule.direction == side
         )
 
-    @property
-    def control(self) -> ArmEvidence | None:
-        return self.arm(self.claim.rule.control)
-
-    def arm(self, label: str) -> ArmEvidence | None:
-        return next((arm for arm in self.arms if arm.label == label), None)
-
-
-def case_of(finding: Finding | None, claim: Claim, base: str, rule: Preregistration | None) -> Case:
-    """Return the case of a claim with the runs of `finding`, which is None where there are none, by a rule of the scale."""
-    arms = {arm.label: arm for arm in finding.arms} if finding else {}
-    native, machines = bool(finding and finding.role == "native"), finding.machines if finding else ()
-    return Case(claim, base, arms, native, machines, first_seed_of(rule, claim), looks_of(rule))
-
-
-@dataclass(frozen=True)
-class Unjudged:
-    """A claim on one base at one scale with its runs, before it is judged."""
-
-    claim_name: str
-    scale: str
-    data: str
-    fingerprint: str
-    case: Case
-    was_asked: bool = True  # whether some of its runs were made for it, not only for other claims
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """Its name in the family: claim and base."""
-        return self.claim_name, self.case.base
-
 
 def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
     """Return claim and base of everything that is tested together at a scale: what the claims run there by default, with or
@@ -138,36 +93,34 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
     ]
 
 
-def judged_together(
-    unjudged: Sequence[Unjudged], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
-) -> list[Finding]:
-    """Return a finding with a verdict for each of `unjudged`. The family is that of the scale's fixed rule, if there is one.
+def judged_together(cases: Sequence[Case], claims: Mapping[str, Claim], most_looks: int | None) -> list[Finding]:
+    """Return a finding with a verdict for each case. The family is that of the scale's fixed rule, if there is one.
     For the user's own images without a rule it is what has runs."""
     found: list[Finding] = []
-    for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in unjudged):
-        together = [one for one in unjudged if (one.scale, one.fingerprint) == (scale, fingerprint)]
-        rule = rules.of(scale)
+    for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in cases):
+        together = [one for one in cases if (one.scale, one.fingerprint) == (scale, fingerprint)]
+        rule = together[0].rule
         # One question about own images is not corrected for all the questions that could be asked.
-        asked_here = [one for one in together if one.was_asked and not is_at_own_rates(one.claim_name)]
-        tested = [one.name for one in asked_here if one.case.claim.rule.is_tested]
+        asked_here = [one for one in together if one.was_asked and not one.at_own_rates]
+        tested = [one.name for one in asked_here if one.claim.rule.is_tested]
         members = tested if is_own(scale) else family(claims, scale)
         found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)
     return found
 
 
-def _with_priors(unjudged: Sequence[Unjudged]) -> list[Unjudged]:
+def _with_priors(cases: Sequence[Case]) -> list[Case]:
     """Return the same, each with the prior from all comparisons of its measure on its base, look by look."""
     priors: dict[tuple, Prior] = {}
-    for look in range(SO_FAR, max(len(one.case.looks.arms) for one in unjudged) + 1):
+    for look in range(SO_FAR, max(len(case.looks.arms) for case in cases) + 1):
         comparisons: dict[tuple, dict[tuple, Pairs]] = {}
-        for one in unjudged:
-            comparisons.setdefault(_measured(one.case), {}).update(one.case.comparisons(look))
+        for case in cases:
+            comparisons.setdefault(_measured(case), {}).update(case.comparisons(look))
         priors |= {(*measured, look): prior_of(list(pairs.values())) for measured, pairs in comparisons.items()}
 
     def of(case: Case):
         return lambda look: priors.get((*_measured(case), look), NO_PRIOR)
 
-    return [replace(one, case=replace(one.case, prior=of(one.case))) for one in unjudged]
+    return [replace(case, prior=of(case)) for case in cases]
 
 
 def _measured(case: Case) -> tuple:
@@ -177,13 +130,13 @@ def _measured(case: Case) -> tuple:
 
 
 def _judged(
-    unjudged: Sequence[Unjudged], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
+    cases: Sequence[Case], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
 ) -> list[Finding]:
     def judged_of(case: Case) -> ClaimLooks:
         looks = judge(case.claim.rule, case)
         return replace(looks, looks=looks.looks[:most_looks])
 
-    judged = {one.name: judged_of(one.case) for one in unjudged}
+    judged = {case.name: judged_of(case) for case in cases}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
     p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # 1: asked, and not answered yet
 
@@ -193,28 +146,21 @@ def _judged(
 
     decided = sum(value <= ERROR for value in holm(list(p_of.values())))
     found = []
-    for one in unjudged:
-        alone, case = judged[one.name], one.case
+    for case in cases:
+        alone = judged[case.name]
         is_tested = case.claim.rule.is_tested
-        of_all = (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p)
+        of_all = (lambda p, name=case.name: adjusted(name, p)) if is_tested else (lambda p: p)
         verdict = decide(alone, of_all)
         borrows = verdict.look.degrees_of_others > 0 and verdict.looks_taken > 0
         power, power_of_nothing = by_the_last_look(alone, verdict.look, len(p_of) - int(decided))
         verdict = replace(verdict, power=power, power_of_no_effect=power_of_nothing)
         control = case.claim.rule.control
-        others = [label for label in case.arms if label != control] if control in case.arms else []
+        others = [arm.label for arm in case.arms if arm.label != control] if case.control else []
         treated = case.claim.rule.treated_arms[:1]
         is_time = case.claim.measure.kind == "time"
         found.append(
             Finding(
-                claim_name=one.claim_name,
-                claim=case.claim,
-                scale=one.scale,
-                base=case.base,
-                machines=case.machines,
-                data=one.data,
-                fingerprint=one.fingerprint,
-                arms=tuple(case.arms.values()),
+                **vars(case),
                 verdict=verdict,
                 effects={label: case.compare(label, control) for label in others},
                 readings=readings_of(case),
@@ -222,10 +168,9 @@ def _judged(
                 each_seed_once=each_seed_once(case, verdict.look),
                 by_own_spread=decide(judged_of(replace(case, prior=lambda _: NO_PRIOR)), of_all) if borrows else None,
                 other_errors=other_errors(case, verdict.look),
-                seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
-                claims_in_family=len(p_of) + (one.name not in p_of),
-                in_family=one.name in p_of or not is_tested,
-                rule=rule,
+                seconds_ratio=_seconds_ratio(*(case.arm(label) for label in (*treated, control))) if is_time else None,
+                claims_in_family=len(p_of) + (case.name not in p_of),
+                in_family=case.name in p_of or not is_tested,
             )
         )
     return found
@@ -238,12 +183,12 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
     for label in case.claim.other_readings:
         if isinstance(rule, Interaction):
             labels = (*rule.arms_of_reading(label), rule.second, rule.control)
-            if set(labels) <= set(case.arms):
+            if set(labels) <= set(case.by_label):
                 values = case.contrast(of_interaction(labels), case.shared(*labels))
                 found[label] = intervals.within_runs(list(values.values()))
             continue
         pair_of = (label, rule.control) if rule.control == case.first_arm else (rule.treated_arms[0], label)
-        if all(one in case.arms for one in pair_of):
+        if all(case.arm(one) for one in pair_of):
             found[label] = case.compare(*pair_of)
     return found
 

@@ -212,7 +212,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float
     mean, variance = mean_and_variance(values)
     if values.size < 2 or variance <= 0:
         return mean, math.nan, math.nan
-    half_width = interval_half_width(variance / values.size, values.size - 1, level)
+    half_width = float(stats.t.ppf((1 + level) / 2, values.size - 1)) * math.sqrt(variance / values.size)
     return mean, mean - half_width, mean + half_width
 
 
@@ -229,11 +229,6 @@ def mean_and_variance(values: Floats) -> tuple[float, float]:
         return math.nan, math.nan
     offsets = np.round(values - values[0], 10)
     return float(values[0] + offsets.mean()), float(offsets.var(ddof=1)) if values.size > 1 else math.nan
-
-
-def interval_half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:
-    assert 0 < level < 1, f"level {level} is not a probability"
-    return float(stats.t.ppf((1 + level) / 2, degrees_of_freedom) * math.sqrt(squared_error))
 
 
 # ---- Shares of runs --------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import Literal
 from study.judge.arms import Block
 from study.judge.blocks import NO_PRIOR, agreement_of_machines, moderated, pair
 from study.judge.case import Case, of_interaction
-from study.judge.family import Finding, case_of
 from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
 
@@ -28,23 +27,22 @@ class Agreement:
         return "not known" if self.p != self.p else "differ" if self.p <= DIFFER else "agree"
 
 
-def agreement(finding: Finding) -> Agreement | None:
-    """Return whether the machines of a finding agree. None with one machine, and where nothing is compared run by run: shares
+def agreement(case: Case) -> Agreement | None:
+    """Return whether the machines of a case agree. None with one machine, and where nothing is compared run by run: shares
     of runs, averaged nets, factorial designs."""
-    if len(finding.machines) < 2:
+    if len(case.machines) < 2:
         return None
-    case = case_of(finding, finding.claim, finding.base, finding.rule)
-    found = [(label, _compared(case, label)) for label in _treated(finding)]
+    found = [(label, _compared(case, label)) for label in _treated(case)]
     compared = [(_p(values), label, values) for label, values in found if values]
     if not compared:
         return None
     p, label, values = min(compared, key=lambda one: (one[0] != one[0], one[0]))
-    effects = {machine: _effect(case, values, machine) for machine in finding.machines if any(m == machine for m, _ in values)}
+    effects = {machine: _effect(case, values, machine) for machine in case.machines if any(m == machine for m, _ in values)}
     return Agreement(label, effects, min(1.0, len(compared) * p))
 
 
-def _treated(finding: Finding) -> Sequence[str]:
-    rule = finding.claim.rule
+def _treated(case: Case) -> Sequence[str]:
+    rule = case.claim.rule
     if isinstance(rule, RatioOfTimes | DifferenceOfMeans):
         return rule.treated_arms
     return (rule.both,) if isinstance(rule, Interaction) else (rule.control,) if isinstance(rule, WithinRuns) else ()
@@ -57,7 +55,7 @@ def _compared(case: Case, treated: str) -> dict[Block, float]:
         signs = of_interaction((*rule.treated_arms, rule.control))
     else:
         signs = {treated: 1} if isinstance(rule, WithinRuns) else {treated: 1, rule.control: -1}
-    return case.contrast(signs, case.arms[treated].by_block if treated in case.arms else ())
+    return case.contrast(signs, arm.by_block if (arm := case.arm(treated)) else ())
 
 
 def _p(values: Mapping[Block, float]) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from scipy import stats
 
@@ -62,7 +62,7 @@ def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | 
     Runs of other machines count where a look can use them: as pairs."""
     counts, control = seeds_of_look(case, look), case.claim.rule.control
     if case.claim.measure.runs_together > 1:
-        if control in case.arms and case.arms[control].ensemble:
+        if case.control and case.control.ensemble:
             return set()
         return {(control, seed) for seed in range(case.first_seed, case.first_seed + counts[control])}
     needed: set[tuple[str, int]] = set()
@@ -76,8 +76,7 @@ def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | 
         else:
             return None
         for label in labels:
-            known = case._there(label) if label in case.arms else set()
-            needed |= {(label, block[1]) for block in planned[label] - known}
+            needed |= {(label, block[1]) for block in planned[label] - case._there(label)}
     return needed
 
 
@@ -101,7 +100,8 @@ def _blocks(case: Case, machine: str, count: int) -> list[Block]:
 
 def _with(case: Case, planned: Mapping[str, frozenset[Block]], machine: str) -> WithPlanned:
     machines = case.machines if machine in case.machines else (*case.machines, machine)
-    return WithPlanned(case.claim, case.base, case.arms, case.native, machines, case.first_seed, case.looks, planned=planned)
+    of_case = {one.name: getattr(case, one.name) for one in fields(Case)}  # a finding has more
+    return WithPlanned(**{**of_case, "machines": machines}, planned=planned)
 
 
 def chance_to_decide(finding: Finding | None, looks: Looks, look: int, open_claims: int) -> float:

@@ -20,12 +20,12 @@ def other_errors(case: Case, look: Look) -> dict[str, Difference]:
     measure, rule = case.claim.measure, case.claim.rule
     if not isinstance(measure, AtEnd) or not isinstance(rule, DifferenceOfMeans):
         return {}
-    if not {look.treated, rule.control} <= set(case.arms):
+    if not {look.treated, rule.control} <= set(case.by_label):
         return {}
     blocks = case.compared(look.treated, rule.control, look.number)
     if not blocks:
         return {}
-    treated, control = (case.arms[label].of(blocks[label]) for label in (look.treated, rule.control))
+    treated, control = (case.by_label[label].of(blocks[label]) for label in (look.treated, rule.control))
     if len({run.block for run in treated} & {run.block for run in control}) < FEWEST_PAIRS:
         return {}
     found = {}

@@ -136,7 +136,7 @@ def _weighed(
     number: int,
 ) -> Look:
     """Make a look from its 95% and 90% interval; over seeds and images where the verdict is about other images too."""
-    if not (case.over_images and both and math.isfinite(both.half_width)):
+    if not (case.role == "own" and both and math.isfinite(both.half_width)):
         return weigh(wide, narrow, question, number)
     assert isinstance(wide, Difference) and isinstance(narrow, Difference)
     look = weigh(both.around(wide, wide.level), both.around(narrow, narrow.level), question, number)
@@ -184,7 +184,7 @@ def _looked(
 def _ratio_of_times(rule: RatioOfTimes, case: Case) -> ClaimLooks:
     reported = case.claim.reported
     assert reported.value, "RatioOfTimes.check lets no claim pass without one"
-    question = of_ratio(reported.value, rule.no_effect_within, case.native, reported.precision)
+    question = of_ratio(reported.value, rule.no_effect_within, case.role == "native", reported.precision)
     looks = case.complete_looks(rule.treated, rule.control)
     labels = (rule.treated, rule.control)
     return _looked(case, labels, question, lambda number: against_control(case, rule.treated, question, number), looks)
@@ -264,7 +264,7 @@ def _alike(rule: Alike, case: Case) -> ClaimLooks:
     def look_at(number: int) -> Look:
         blocks, facts = _alone(case, number)
         values = case.on_line(rule.control, blocks)
-        over_seeds, images = within_runs(values), _error_of_both_sets(case.arms.get(rule.control), blocks)
+        over_seeds, images = within_runs(values), _error_of_both_sets(case.arm(rule.control), blocks)
         wide, narrow = (with_images(over_seeds, images, level) for level in (LEVEL, NARROW))
         alike = apart = 1.0
         if wide.standard_error > 0 and not facts["failures"]:
@@ -303,7 +303,7 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
 @judge.register
 def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
     """Judge averaged nets: one look at one fixed set of nets, from an estimate and its standard error over test images."""
-    arm = case.arms.get(rule.control)
+    arm = case.arm(rule.control)
     ensemble = arm.ensemble if arm else None
     top1 = ensemble["ten_views_top1"] if ensemble else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
     estimate, error = 100 * (top1["averaged"] - top1["alone"]), 100 * top1["standard_error"]
@@ -325,7 +325,7 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
     chance explains, given their power to show what matters. A failed run prevents "supported" and is otherwise no evidence."""
 
     def look_at(number: int) -> Look:
-        arm = case.arms.get(rule.control)
+        arm = case.arm(rule.control)
         blocks, facts = _alone(case, number)
         share, known = share_that_show(arm.of(blocks) if arm else (), rule.p)
         seen, n = share.seen, share.runs
@@ -360,15 +360,15 @@ def _factorial(rule: Factorial, case: Case) -> ClaimLooks:
     """Estimate a factorial design's effects; it claims nothing, so it has no verdict. The look compares its last cell (most
     parts off) with the control (all on)."""
     labels = (rule.control, *rule.treated_arms)
-    effects = contrasts.effects_of(rule.design, rule.control, case.arms)
+    effects = contrasts.effects_of(rule.design, rule.control, case.by_label)
     blocks = min(effect.blocks for effect in effects.values())
-    failed = [Failures(label, arm.failures, len(arm.runs)) for label in labels if (arm := case.arms.get(label))]
+    failed = [Failures(label, arm.failures, len(arm.runs)) for label in labels if (arm := case.arm(label))]
     look = Look(
         number=1,
         effect=case.compare(labels[-1], rule.control),
         treated=labels[-1],
         failures=tuple(one for one in failed if one.failed),
-        machines=contrasts.machines_of(case.arms.values()),
+        machines=contrasts.machines_of(case.arms),
     )
     return ClaimLooks(
         looks=(look,) if blocks >= 2 else (),
@@ -382,4 +382,4 @@ def _factorial(rule: Factorial, case: Case) -> ClaimLooks:
 
 def _asked_of(rule: Signed, case: Case) -> Question:
     reported = case.claim.reported
-    return of_difference(reported.value, rule.expected, rule.no_effect_within, case.native, reported.precision)
+    return of_difference(reported.value, rule.expected, rule.no_effect_within, case.role == "native", reported.precision)

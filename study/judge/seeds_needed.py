@@ -72,7 +72,7 @@ def spread_of(found: Iterable[Finding], measure: Measure, base: str) -> RunSprea
 
 
 def _values(arm: ArmEvidence, measure: Measure) -> dict[Block, float]:
-    known = {run.block: run.result for run in arm.runs if run.result is not None}
+    known = arm.results_by_block
     return {block: math.log(value) for block, value in known.items()} if measure.kind == "time" else known
 
 

@@ -11,7 +11,7 @@ import study.claims as claims
 from alexnet.errors import Refused, choose
 from study.environment import claims_dir
 from study.questions.claim import OWN_QUESTION, Claim, miscalled
-from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
+from study.questions.own_rates import at_own_rates, is_at_own_rates, question_of
 from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", OWN_QUESTION)
@@ -88,11 +88,11 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
 
 
 def get_claim(name: str) -> Claim:
-    """Return the claim of this name. If the name ends with SUFFIX, return that claim with each arm at its own learning rate.
+    """Return the claim of this name; for a name at own rates, the claim that it repeats with each arm at its own learning rate.
     Raises Refused if there is no such claim or its file is wrong."""
     found, wrong = read_claims()
     if name not in found and name not in wrong and is_at_own_rates(name):
-        claim = name.removesuffix(SUFFIX)
+        claim = question_of(name)
         return at_own_rates(claim, get_claim(claim))
     if name not in found and name in wrong:
         raise Refused(str(wrong[name]))

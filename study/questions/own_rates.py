@@ -40,3 +40,8 @@ def at_own_rates(name: str, claim: Claim) -> Claim:
 def is_at_own_rates(name: str) -> bool:
     """Return whether a claim's name has SUFFIX."""
     return name.endswith(SUFFIX) and name != SUFFIX
+
+
+def question_of(name: str) -> str:
+    """Return the name of the claim that is asked again; any other name as it is."""
+    return name.removesuffix(SUFFIX) if is_at_own_rates(name) else name

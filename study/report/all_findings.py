@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from study.judge.family import Finding
-from study.questions.own_rates import IN_TITLE, SUFFIX, is_at_own_rates
 from study.record.figure_files import linkable, slug
 from study.report import phrases, sentences
 from study.report.drawn import interval_of
@@ -25,18 +24,12 @@ def anchor(finding: Finding) -> str:
 
 def anchor_on_page(finding: Finding) -> str:
     """Return the name by which a claim's page links to one of its sections: free of the claim's name, which may be any text."""
-    rates = "own rates" if is_at_own_rates(finding.claim_name) else ""
+    rates = "own rates" if finding.at_own_rates else ""
     return slug(f"{finding.scale} {rates} {finding.fingerprint}")
 
 
-def asked_of(finding: Finding) -> str:
-    """Return the claim on whose page a finding is: the same question at own learning rates is on the page of its claim."""
-    name = finding.claim_name
-    return name.removesuffix(SUFFIX) if is_at_own_rates(name) else name
-
-
 def page_of(claim: str) -> str:
-    """Return the path of a claim's page in a folder of results."""
+    """Return the path of a claim's page in a folder of results. The same question at own rates is on it too."""
     return f"{PAGES_OF_CLAIMS}/{linkable(claim)}.md"
 
 
@@ -97,7 +90,7 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
         "in_the_report": {
             "head": IN_THE_REPORT,
             "rows": [
-                {"page": f"{page_of(asked_of(one))}#{anchor_on_page(one)}", "cells": [row[name] for name in IN_THE_REPORT]}
+                {"page": f"{page_of(one.question)}#{anchor_on_page(one)}", "cells": [row[name] for name in IN_THE_REPORT]}
                 for one, row in zip(found, rows, strict=True)
             ],
         },
@@ -126,7 +119,7 @@ def side_by_side(found: Sequence[Finding]) -> dict[str, Any]:
     of_scale = Counter((one.claim_name, one.scale, one.fingerprint) for one in found)
     has_bases = max(of_scale.values()) > 1
     heads = [
-        {"text": f"{one.scale}{', own rates' * is_at_own_rates(one.claim_name)}{f', {one.base}' if has_bases else ''}",
+        {"text": f"{one.scale}{', own rates' * one.at_own_rates}{f', {one.base}' if has_bases else ''}",
          "anchor": anchor_on_page(one)} for one in found
     ]  # fmt: skip
     lines = [(name, [row[name] for row in rows]) for name in ON_ITS_PAGE]
@@ -137,11 +130,11 @@ def claim_pages(groups: Sequence[Sequence[Finding]], sections: Sequence[dict[str
     """Return what the page of each claim shows. `groups`: the findings of each of `sections`, which are those of the report."""
     on_page = defaultdict(list)
     for group, section in zip(groups, sections, strict=True):
-        on_page[asked_of(group[0])].append((group, section))
+        on_page[group[0].question].append((group, section))
     return [
         {
             "path": page_of(claim),
-            "title": sections_of[0][0][0].claim.title.removesuffix(IN_TITLE),
+            "title": sections_of[0][0][0].question_title,
             "found": side_by_side([one for group, _ in sections_of for one in group]),
             "sections": [section for _, section in sections_of],
             "reported": sections_of[0][1]["reported"],

@@ -9,8 +9,7 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import first_seed_of, looks_of
-from study.questions.own_rates import IN_TITLE, is_at_own_rates
+from study.questions.own_rates import IN_TITLE
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix
@@ -43,7 +42,7 @@ def claim_section(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[st
         "name": finding.claim_name,
         "anchor": anchor(finding),
         "anchor_on_page": anchor_on_page(finding),
-        "rates": IN_TITLE if is_at_own_rates(finding.claim_name) else "",
+        "rates": IN_TITLE if finding.at_own_rates else "",
         "scale": finding.scale,
         "about": scale_named(finding.scale).about,
         "role": finding.role,
@@ -84,7 +83,7 @@ def _base(finding: Finding) -> dict[str, Any]:
             if words
         ],
         "would_change": referee.would_change(finding),
-        "does_not_show": referee.does_not_show(finding),
+        "does_not_show": list(referee.does_not_show(finding)),
         "cost": referee.cost_words(finding),
         "diff": diff or f"as {finding.claim.default_bases[0]}",
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
@@ -233,12 +232,11 @@ def command(found: Sequence[Finding]) -> str:
 def seeds_asked(finding: Finding) -> int:
     """Return the smallest SEEDS that trains as many seeds of each arm as there are. Counts seeds from the first judged one on,
     on any machine. The claim's first arm is left out where there are others: it gets more seeds by itself."""
-    looks, begin = looks_of(finding.rule), first_seed_of(finding.rule, finding.claim)
-    counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in finding.arms}
+    counts = {arm.label: len({seed for seed in arm.seeds if seed >= finding.first_seed}) for arm in finding.arms}
     of_first = counts.pop(finding.claim.arms[0].label, 0)
     if counts:
         return max(1, *counts.values())
-    return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
+    return next((seeds for seeds in range(1, of_first) if finding.looks.seeds_of_first_arm(seeds) >= of_first), of_first or 1)
 
 
 def _picture(path: Path, finding: Finding) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from study.judge.family import Finding
-from study.plan.fixed_rules import looks_of
 from study.questions.scales import scale_named
 from study.report import phrases, sentences
 
@@ -45,9 +44,8 @@ def next_words(
     if not still_open:
         return ["list"], "every claim with its verdict"
     first = still_open[0]
-    looks = looks_of(first.rule)
     taken = min(finding.verdict.looks_taken for finding in still_open)
-    seeds = looks.arms[min(taken, len(looks.arms) - 1)]
+    seeds = first.looks.arms[min(taken, len(first.looks.arms) - 1)]
     bases = [finding.base for finding in still_open if finding.base not in first.claim.default_bases]
     on = ["--base", ",".join(finding.base for finding in still_open)] if bases else []
     return ["run", name, "--scale", scale, *on, "--seeds", str(seeds)], f"look {taken + 1} of {first.verdict.looks_planned}"

@@ -153,12 +153,8 @@ def _would_decide(finding: Finding) -> Iterator[str]:
 # ---- What it does not show ---------------------------------------------------------------------------------------------
 
 
-def does_not_show(finding: Finding) -> list[str]:
-    """Return what a reader should not conclude from the verdict, one sentence each."""
-    return list(_limits(finding))
-
-
-def _limits(finding: Finding) -> Iterator[str]:
+def does_not_show(finding: Finding) -> Iterator[str]:
+    """Yield what a reader should not conclude from the verdict, one sentence each."""
     if finding.role == "machinery":
         yield f"Anything about the paper: {scale_named(finding.scale).about}."
         return

@@ -18,7 +18,6 @@ from study.judge.evidence import Findings
 from study.judge.family import Finding
 from study.judge.replications import Outcome
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
-from study.plan.fixed_rules import looks_of
 from study.plan.initial_logits import changes_scale
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
@@ -232,10 +231,9 @@ def _out_of_reach(found: Sequence[Finding]) -> Iterator[Remark]:
     for finding in found:
         if standing(finding) != "undecided" or finding.claim.measure.runs_together > 1:
             continue
-        looks = looks_of(finding.rule)
         of_its_scale = [other for other in found if other.scale == finding.scale]
-        seeds = seeds_for_claim(finding.claim, spread_of(of_its_scale, finding.claim.measure, finding.base), looks)
-        most = most_seeds(finding.claim, looks)
+        seeds = seeds_for_claim(finding.claim, spread_of(of_its_scale, finding.claim.measure, finding.base), finding.looks)
+        most = most_seeds(finding.claim, finding.looks)
         if seeds and seeds[0] > most:
             (name,) = _named([finding], found)
             beyond.append(

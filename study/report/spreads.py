@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from study.judge.components import ArmRuns, intraclass_correlation, runs_of, variance_components
 from study.judge.family import Finding
@@ -44,14 +43,10 @@ def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
                     keys, seeds, values = ([getattr(run, fact) for run in own] for fact in ("key", "seed", "result"))
                     arms.append(ArmRuns(name, keys, seeds, machine, values))
                 kept = [each for run in arm.with_a_result if (each := run.wrong("test_error_ten_views")) is not None]
-                if 0 < len(kept) == len(arm.with_a_result) and arm.keys not in wrong:
-                    wrong[arm.keys] = np.stack(kept)
+                if 0 < len(kept) == len(arm.with_a_result):
+                    wrong.setdefault(" ".join(arm.keys), np.stack(kept))
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
-            components = variance_components(runs, _by_arm(wrong))
+            components = variance_components(runs, wrong)
             tables.append(SpreadTable(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
     return tables
-
-
-def _by_arm(wrong: dict[tuple[str, ...], NDArray]) -> dict[str, NDArray]:
-    return {" ".join(keys): answers for keys, answers in wrong.items()}

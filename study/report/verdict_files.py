@@ -21,7 +21,7 @@ from study.judge.family import Finding
 from study.judge.replications import Replicated
 from study.output import without_nan
 from study.plan import results_folder
-from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
+from study.plan.fixed_rules import what_is_judged
 from study.report import phrases, sentences
 
 FORMAT = 3
@@ -85,8 +85,8 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
         "rule": {
             **{name.replace(" ", "_"): value for name, value in judged.items()},
             "fixed_on": finding.rule.fixed_on if finding.rule else None,
-            "first_seed": first_seed_of(finding.rule, finding.claim),
-            "looks": dataclasses.asdict(looks_of(finding.rule)),
+            "first_seed": finding.first_seed,
+            "looks": dataclasses.asdict(finding.looks),
         },
         "claims_in_family": finding.claims_in_family,
         **({"replications": [replication_json(one) for one in finding.replications]} if finding.replications else {}),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.arms import ArmEvidence, Block
-from study.judge.family import Finding, case_of
+from study.judge.family import Finding
 from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
@@ -63,20 +63,19 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
 def runs_judged(finding: Finding) -> Judged:
     """Return the verdict's runs by arm: those of the look that decided, or of the last one taken. For a factorial design, which
     has no verdict, all runs."""
-    rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
+    rule, arms, look = finding.claim.rule, finding.by_label, finding.verdict.look.number
     if isinstance(rule, Factorial):
         return {label: list(arm.by_block) for label, arm in arms.items()}
     if not finding.verdict.looks_taken:
         return {}
     if isinstance(rule, OverImages):
         return {label: _averaged_runs(arm) for label, arm in arms.items()}
-    case, look = case_of(finding, finding.claim, finding.base, finding.rule), finding.verdict.look.number
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
-        return dict.fromkeys(labels, case.shared_at(look, *labels))
+        return dict.fromkeys(labels, finding.shared_at(look, *labels))
     judged: dict[str, set[Block]] = defaultdict(set)
     for treated in rule.treated_arms or (rule.control,):
-        for label, blocks in (case.at(look, *dict.fromkeys((treated, rule.control))) or {}).items():
+        for label, blocks in (finding.at(look, *dict.fromkeys((treated, rule.control))) or {}).items():
             judged[label] |= set(blocks)
     return judged
 

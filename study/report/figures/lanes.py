@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.judge.family import Finding
-from study.questions.own_rates import IN_TITLE, RATE, SUFFIX, is_at_own_rates
 from study.questions.scales import scale_named
 
 OWN_RATES = "own rates"
@@ -31,13 +30,8 @@ class Row:
         return (INDENT if self.names[0] else "") + ", ".join([*_apart(finding, self.findings), *more])
 
 
-def is_at_own(finding: Finding) -> bool:
-    """Return whether each arm has its own learning rate, in a question that repeats another claim."""
-    return is_at_own_rates(finding.claim_name) and RATE in finding.claim.tune
-
-
 def line_of(finding: Finding) -> str | tuple[int, tuple[float, float]]:
-    return OWN_LINE if is_at_own(finding) else SHARED_LINE
+    return OWN_LINE if finding.at_own_rates else SHARED_LINE
 
 
 def rows_of(found: Sequence[Finding]) -> list[Row]:
@@ -46,10 +40,10 @@ def rows_of(found: Sequence[Finding]) -> list[Row]:
     scales, bases, prints = (list(dict.fromkeys(of)) for of in zip(*map(_place, found), strict=True)) if found else ([], [], [])
     groups: dict[str, list[Finding]] = {}
     for one in found:
-        groups.setdefault(_asked(one), []).append(one)
+        groups.setdefault(one.question, []).append(one)
 
     def place(one: Finding) -> tuple[int, int, int, bool]:
-        return scales.index(one.scale), bases.index(one.base), prints.index(one.fingerprint), is_at_own(one)
+        return scales.index(one.scale), bases.index(one.base), prints.index(one.fingerprint), one.at_own_rates
 
     return [_row(sorted(group, key=place), len(scales) > 1) for group in groups.values()]
 
@@ -58,19 +52,14 @@ def _place(one: Finding) -> tuple[str, str, str]:
     return one.scale, one.base, one.fingerprint
 
 
-def _asked(one: Finding) -> str:
-    """Return the name of the claim that a finding is about."""
-    return one.claim_name.removesuffix(SUFFIX) if is_at_own(one) else one.claim_name
-
-
 def _row(found: Sequence[Finding], several_scales: bool) -> Row:
-    title, names = found[0].claim.title, []
+    names = []
     for at, one in enumerate(found):
         is_first = at == 0 or found[at - 1].scale != one.scale
         scale = [one.scale] if several_scales and is_first else []
         apart = _apart(one, found)
         names.append((INDENT if several_scales and not is_first else "") + ", ".join([*scale, *apart]))
-    return Row(title.removesuffix(IN_TITLE) if is_at_own(found[0]) else title, tuple(found), tuple(names))
+    return Row(found[0].question_title, tuple(found), tuple(names))
 
 
 def _apart(one: Finding, row: Sequence[Finding]) -> list[str]:
@@ -78,7 +67,7 @@ def _apart(one: Finding, row: Sequence[Finding]) -> list[str]:
     beside = [other for other in row if other.scale == one.scale]
     base = [one.base] if len({other.base for other in beside}) > 1 else []
     images = [one.fingerprint] if len({other.fingerprint for other in beside}) > 1 else []
-    return [*base, *images, *([OWN_RATES] if is_at_own(one) else [])]
+    return [*base, *images, *([OWN_RATES] if one.at_own_rates else [])]
 
 
 def regime_words(scale: str, found: Sequence[Finding]) -> str:

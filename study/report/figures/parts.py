@@ -20,7 +20,7 @@ from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
 from study.report.cautions import own_readings
-from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, is_at_own, line_of, regime_words, rows_of
+from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, line_of, regime_words, rows_of
 from study.report.figures.sheet import (
     LANE,
     NAMES,
@@ -147,7 +147,7 @@ def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
         return Line2D([], [], color="0.3", linestyle="", marker=marker, **options)
 
     hollow = {"markersize": 6.5, "markerfacecolor": "white"}
-    rates = {AT_SHARED: SHARED_LINE, AT_OWN: OWN_LINE} if any(map(is_at_own, found)) else {}
+    rates = {AT_SHARED: SHARED_LINE, AT_OWN: OWN_LINE} if any(one.at_own_rates for one in found) else {}
     return {
         "filled: a direction is decided": mark("o", markersize=6.5),
         "hollow: undecided": mark("o", **hollow),
@@ -180,7 +180,7 @@ def _is_part(finding: Finding) -> bool:
 
 def _worth(row: Row) -> float:
     """Return the mean effect in the paper's direction over regimes; only those at a shared rate, if there are any."""
-    shared = [one for one in row.findings if not is_at_own(one)]
+    shared = [one for one in row.findings if not one.at_own_rates]
     return float(np.mean([_line(one)[0] for one in shared or row.findings]))
 
 

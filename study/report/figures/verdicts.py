@@ -20,7 +20,7 @@ from study.judge.intervals import Share
 from study.judge.replications import Replicated
 from study.questions.rules import Alike
 from study.report import phrases
-from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, is_at_own, line_of, regime_words, rows_of
+from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, line_of, regime_words, rows_of
 from study.report.figures.sheet import (
     HEADING_TEXT,
     LANE,
@@ -187,7 +187,7 @@ def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
     if any(_is_least(finding) for finding in judged):
         entries["    the paper: over this"] = _handle(color="black", **OR_MORE | {"markersize": 16})
     entries["beyond the axis"] = _handle(marker=">", color=SOFT, markersize=6)
-    if any(map(is_at_own, judged)):
+    if any(one.at_own_rates for one in judged):
         entries |= {
             AT_SHARED: Line2D([], [], color=SOFT, linewidth=2, linestyle=SHARED_LINE),
             AT_OWN: Line2D([], [], color=SOFT, linewidth=2, linestyle=OWN_LINE),

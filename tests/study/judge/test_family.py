@@ -12,12 +12,13 @@ from statsmodels.stats.multitest import multipletests
 
 from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Finding, Unjudged, family, machine_words
+from study.judge.case import Case
+from study.judge.family import Finding, family, machine_words
 from study.judge.power import power_to_find
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations
 from study.questions.looks import LOOKS
+from study.questions.own_rates import at_own_rates
 from study.questions.scales import SCALES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -35,17 +36,17 @@ def claims_of(count: int) -> dict:
     return {f"claim-{number:02}": replace(DECAY, scales={SCALE: "proxy"}) for number in range(count)}
 
 
-def asked(name: str, claims, treated, control=CONTROLS) -> Unjudged:
+def asked(name: str, claims, treated, control=CONTROLS) -> Case:
     runs = {"0.0005": control, "none": treated}
     arms = {
         label: arm_of(label, values, key=[f"{name} {label} {n}" for n in range(len(values))]) for label, values in runs.items()
     }
-    return Unjudged(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
+    return case_of(claims[name], arms, native=False, claim_name=name, scale=SCALE, rule=None)
 
 
 def judged_together(asked_now, claims) -> list[Finding]:
     """With no rule fixed for the scale: the family is what the claims ask by default."""
-    return judging.judged_together(asked_now, claims, Preregistrations())
+    return judging.judged_together(asked_now, claims, most_looks=None)
 
 
 def shifted(by: float) -> list[float]:
@@ -107,10 +108,10 @@ def test_a_claim_outside_the_family_is_judged_as_one_more_and_takes_nothing_from
 
 def test_a_claim_on_ones_own_images_is_not_corrected_for_being_asked_at_own_rates_too():
     own = "own-pets-32px-10classes-200images"
-    claims = {name: DECAY for name in ("weight_decay", "weight_decay_own_rate")}
-    one, at_own_rates = (replace(asked(name, claims, shifted(0.5)), scale=own) for name in claims)
+    claims = {"weight_decay": DECAY, "weight_decay_own_rate": at_own_rates("weight_decay", DECAY)}
+    one, at_own = (replace(asked(name, claims, shifted(0.5)), scale=own) for name in claims)
     (without,) = judged_together([one], claims)
-    together = judged_together([one, at_own_rates], claims)
+    together = judged_together([one, at_own], claims)
     assert [each.in_family for each in together] == [True, False]
     assert together[0].verdict.holm_p == pytest.approx(without.verdict.p)
 
@@ -137,10 +138,10 @@ def test_spreads_are_moderated_by_all_comparisons_of_the_measure_and_not_by_thei
     rng = np.random.default_rng(8)
     claims = claims_of(12)
     together = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in claims]
-    prior = prior_of([one.case.pairs("none", "0.0005", 1) for one in together])
+    prior = prior_of([one.pairs("none", "0.0005", 1) for one in together])
     found = judged_together(together, claims)
     assert prior.degrees_of_freedom > 0
-    for one, case in zip(found, (a.case for a in together)):
+    for one, case in zip(found, together):
         expected = replace(case, prior=lambda look: prior).compare("none", "0.0005", 1)
         assert one.verdict.look.effect == expected
 
@@ -150,7 +151,7 @@ def test_without_the_spread_of_others_a_verdict_is_by_the_own_pairs_and_the_p_va
     claims = claims_of(12)
     together = [asked(name, claims, list(rng.normal(41, 0.3, 3))) for name in claims]
     found = judged_together(together, claims)
-    for place, (one, case) in enumerate(zip(found, (a.case for a in together))):
+    for place, (one, case) in enumerate(zip(found, together)):
         assert one.by_own_spread is not None and one.verdict.look.effect != one.by_own_spread.effect
         assert one.by_own_spread.effect == case.compare("none", "0.0005", 1)
         p = [other.verdict.p for other in found]
@@ -174,7 +175,7 @@ def test_a_claim_whose_rates_were_searched_moves_no_spread_of_those_that_share_o
     effects = [one.verdict.look.effect for one in judged_together(shared, claims)]
     *beside, alone = (one.verdict.look.effect for one in judged_together([*shared, searched], claims))
     assert effects == beside and all(effect.degrees_of_freedom > 2 for effect in effects)
-    assert alone == searched.case.compare("none", "0.0005", 1)  # by its own spread: no other of its kind is there
+    assert alone == searched.compare("none", "0.0005", 1)  # by its own spread: no other of its kind is there
 
 
 def test_a_comparison_that_two_claims_share_counts_once_for_the_prior():
@@ -221,9 +222,9 @@ def test_at_the_last_look_too_spreads_are_moderated_by_all_comparisons():
     rng, claims = np.random.default_rng(8), claims_of(12)
     control = list(rng.normal(40, 3, 20))
     together = [asked(name, claims, list(rng.normal(40, 3, 12)), control) for name in claims]
-    prior = prior_of([one.case.pairs("none", "0.0005", 4) for one in together])
+    prior = prior_of([one.pairs("none", "0.0005", 4) for one in together])
     found = zip(judged_together(together, claims), together, strict=True)
     last = [(one, of) for one, of in found if one.verdict.looks_taken == 4]
     assert prior.degrees_of_freedom > 0 and len(last) > 6
     for one, of in last:
-        assert one.verdict.effect == replace(of.case, prior=lambda look: prior).compare("none", "0.0005", 4)
+        assert one.verdict.effect == replace(of, prior=lambda look: prior).compare("none", "0.0005", 4)

@@ -1,10 +1,8 @@
 """What the machines say apart."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
-from made_up_arms import HERE, THERE, arm_of
+from made_up_arms import HERE, THERE, arm_of, case_of
 from scipy import stats
 
 from study.judge.machines import agreement
@@ -18,11 +16,8 @@ def test_of_several_arms_the_smallest_p_value_of_the_machines_counts_as_often_as
         label: {HERE: list(rng.normal(41, 0.2, 4)), THERE: list(rng.normal(41 + by, 0.2, 4))}
         for label, by in zip(labels, (0, 0.5, 0), strict=True)
     }
-    arms = [arm_of("all-five", control), *(arm_of(label, runs) for label, runs in treated.items())]
-    finding = SimpleNamespace(
-        claim=all_claims()["depth"], base="ALEXNET_32", arms=arms, role="proxy", machines=(HERE, THERE), rule=None
-    )
-    agreed = agreement(finding)
+    arms = {label: arm_of(label, runs) for label, runs in {"all-five": control, **treated}.items()}
+    agreed = agreement(case_of(all_claims()["depth"], arms, machines=(HERE, THERE)))
     p_of = {
         label: stats.ttest_ind(*(np.subtract(runs[at], control[at]) for at in (HERE, THERE)), equal_var=False).pvalue
         for label, runs in treated.items()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_arms import case_of
 from scipy import stats
 
 from alexnet.recipe import FIGURE_1_A
@@ -37,15 +38,15 @@ def arm(label: str, blocks, outcome: str = "finished") -> ArmEvidence:
 
 def case(claim, there: dict, first_seed: int = 0, machines=(HERE,), outcome: str = "finished") -> Case:
     arms = {label: arm(label, blocks, outcome) for label, blocks in there.items() if blocks}
-    return Case(claim, "ALEXNET_32", arms, False, machines, first_seed, LOOKS)
+    return case_of(claim, arms, native=False, machines=machines, first_seed=first_seed)
 
 
 def with_runs(one: Case, runs) -> Case:
-    arms = dict(one.arms)
+    arms = dict(one.by_label)
     for label in {label for label, _ in runs}:
         known = set(arms[label].by_block) if label in arms else set()
         arms[label] = arm(label, known | {(HERE, seed) for name, seed in runs if name == label})
-    return replace(one, arms=arms, machines=tuple(dict.fromkeys((*one.machines, HERE))))
+    return replace(one, arms=tuple(arms.values()), machines=tuple(dict.fromkeys((*one.machines, HERE))))
 
 
 def is_complete(one: Case, look: int) -> bool:

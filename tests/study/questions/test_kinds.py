@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 import pytest
+from made_up_arms import case_of
 
 from alexnet.errors import Refused
-from study.judge.case import Case
 from study.judge.decision import decide
 from study.judge.rules import judge
 from study.plan.claim_files import all_claims
@@ -125,13 +125,13 @@ def test_what_nobody_registered_is_refused_by_name_and_never_taken_for_another(a
 
 def test_of_a_claim_that_is_not_judged_yet_a_new_rule_need_not_register_a_sentence():
     claim = CLAIMS["depth"]
-    verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
+    verdict = decide(judge(claim.rule, case_of(claim, {})), lambda p: p)
     sentences = verdict_sentences(BareRule(control="a"), Bare(), verdict)
     assert sentences == "Nothing is judged yet: of a there are 0 runs, and 3 more of an arm are needed for the first look."
 
 
 def test_the_judge_gives_numbers_and_no_texts_but_labels():
     claim: Claim = CLAIMS["depth"]
-    verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
+    verdict = decide(judge(claim.rule, case_of(claim, {})), lambda p: p)
     texts = {name for numbers in (verdict, verdict.look) for name, value in vars(numbers).items() if isinstance(value, str)}
     assert texts == {"direction", "size", "treated", "nothing", "more_seeds_of"}

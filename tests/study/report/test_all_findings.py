@@ -4,7 +4,7 @@ import pytest
 from made_up_findings import SCALE, at_own, found
 
 from study.report import all_findings
-from study.report.all_findings import ON_ITS_PAGE, asked_of, page_of, side_by_side
+from study.report.all_findings import ON_ITS_PAGE, page_of, side_by_side
 from study.report.plain_tables import NOTHING
 
 SHARED, OWN = (made("response_norm", scale=SCALE, fingerprint="f00d") for made in (found, at_own))
@@ -18,7 +18,13 @@ def rows(monkeypatch):
 
 
 def test_a_claim_at_own_rates_is_on_the_page_of_its_claim():
-    assert page_of(asked_of(SHARED)) == page_of(asked_of(OWN)) == "claims/response_norm.md"
+    assert page_of(SHARED.question) == page_of(OWN.question) == "claims/response_norm.md"
+
+
+def test_a_claim_whose_name_alone_ends_as_those_at_own_rates_do_is_on_a_page_of_its_own():
+    plain = found(OWN.claim_name, claim=SHARED.claim, scale=SCALE)
+    assert page_of(plain.question) == "claims/response_norm_own_rate.md"
+    assert side_by_side([plain])["heads"][0]["text"] == SCALE
 
 
 def test_findings_of_a_page_are_columns_that_are_told_apart():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made_up_arms import arms_of, decided
+from made_up_arms import arms_of, case_of, decided
 
 from study.judge.family import Finding
 from study.plan.claim_files import get_claim
@@ -14,19 +14,8 @@ NORM = get_claim("response_norm")
 
 def found(with_norm, without, scale: str = "cifar10-jpeg") -> Finding:
     arms = arms_of(**{NORM.arms[0].label: with_norm, NORM.rule.treated: without})
-    return Finding(
-        claim_name="response_norm",
-        claim=NORM,
-        scale=scale,
-        base="ALEXNET_32",
-        machines=("here",),
-        data=scale,
-        fingerprint="f00d",
-        arms=tuple(arms.values()),
-        verdict=decided(NORM, arms, native=False),
-        effects={},
-        seconds_ratio=None,
-    )
+    case = case_of(NORM, arms, scale=scale, machines=("here",))
+    return Finding(**vars(case), verdict=decided(NORM, arms, native=False), effects={}, seconds_ratio=None)
 
 
 CONTROL = [30.0, 30.1, 29.9, 30.05, 29.95]

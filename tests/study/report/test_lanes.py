@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up_arms import arm_of, decided
+from made_up_arms import MadeUp, arm_of, decided
 from made_up_findings import CLAIMS, FEW, HIGHER, LARGER, LITTLE, SCALE, WIDE, at_own, found, lanes, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -108,7 +108,7 @@ def shown(count: int) -> SimpleNamespace:
     look = SimpleNamespace(machines=(), seeds=15)
     verdict = SimpleNamespace(effect=share_of_runs(count, 20), direction="undecided", alone=None, contrasts={}, look=look)
     facts = {"claim_name": "column_colour", "claim": CLAIMS["column_colour"], "verdict": verdict, "word": "undecided"}
-    return SimpleNamespace(**vars(found("response_norm")) | facts)
+    return MadeUp(**vars(found("response_norm")) | facts)
 
 
 def never_there() -> SimpleNamespace:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_arms import arm_of, arms_of, decided, finding_of
+from made_up_arms import MadeUp, arm_of, arms_of, decided, finding_of
 
 from alexnet.recipe import PAPER, RECIPES, SOURCE_2012, changed, settings
 from study.claims import fidelity
@@ -157,7 +157,7 @@ def test_stand_in_data_show_nothing_about_the_paper_and_say_only_that():
 def test_the_command_asks_for_as_many_seeds_as_there_are(first, other, rule, asked):
     claim = DECAY if other else CLAIMS["ten_views"]
     arms = (arm_of(claim.arms[0].label, first), *([arm_of("none", other)] if other else []))
-    assert seeds_asked(SimpleNamespace(claim=claim, arms=arms, rule=rule)) == asked
+    assert seeds_asked(MadeUp(claim=claim, arms=arms, rule=rule)) == asked
 
 
 # ---- At a glance, easy and hard ----------------------------------------------------------------------------------------
@@ -244,8 +244,8 @@ def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is
 
 def test_the_command_of_a_claim_names_networks_that_it_does_not_run_by_default():
     relu = get_claim("relu_sooner")
-    some = [SimpleNamespace(claim=relu, claim_name="relu_sooner", base=base, scale="cifar10", data="cifar10",
-                            arms=(), rule=None) for base in (*relu.default_bases, "B-2012")]  # fmt: skip
+    some = [MadeUp(claim=relu, claim_name="relu_sooner", base=base, scale="cifar10", data="cifar10",
+                   arms=(), rule=None) for base in (*relu.default_bases, "B-2012")]  # fmt: skip
     call = "make reproduce-relu-speedup SCALE=cifar10 SEEDS=1"
     assert command(some[:-1]) == call and command(some) == f"{call} BASE=A-today,A-2012,B-2012"
 

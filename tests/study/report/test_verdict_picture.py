@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up_arms import arm_of, decided
+from made_up_arms import MadeUp, arm_of, decided
 from made_up_findings import lanes, titles
 
 from study.judge.intervals import Difference, share_of_runs
@@ -38,7 +38,7 @@ def found(name: str, treated=HIGHER, data: str = "cifar10", base: str = "ALEXNET
         "arms": tuple(arms.values()),
         "replicated": (),
     }
-    one = SimpleNamespace(**(facts | more))
+    one = MadeUp(**(facts | more))
     one.word = one.verdict.direction
     return one
 
