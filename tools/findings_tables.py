@@ -114,7 +114,7 @@ taken ([later runs](docs/findings.md)). "-": no runs. Incomplete: too few runs f
 
 - n=3+5: runs of the changed network and of its control; n=6: six of each, or six compared with themselves; 12/9: twelve pairs
   from nine seeds. Of averaged nets the interval is over test images.
-- A, B: two networks of [figure 1](docs/figure-1.md); 2012, today: how inputs and weights are set.
+- A, B, C: networks of [figure 1](docs/figure-1.md); 2012, today: how inputs and weights are set.
 - Supported, contradicted: significant over [four looks](docs/statistics.md) and after correction for the many claims. Alone:
   only over the looks. Intervals are corrected for neither. No effect: within the margin, half a point for most. Finally: the
   last look is taken.
