@@ -120,7 +120,6 @@ def made_up_finding(
         scale=scale,
         base=base,
         machines=(HERE,),
-        data=scale,
         fingerprint=fingerprint,
         arms=tuple(arms.values()),
         verdict=replace(decided(claim, arms, "A-today"), direction=direction, **verdict),
