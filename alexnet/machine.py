@@ -3,18 +3,16 @@ key."""
 
 import contextlib
 import functools
-import math
 import os
-import platform
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from alexnet.card import Card, card, check
 from alexnet.errors import Refused, choose
+from alexnet.system import cores, cpu_flags, cpu_memory_bytes, cpu_name
 
 DEVICES = ("auto", "cpu", "cuda")
 OTHER_WORDS = {"gpu": "cuda", "nvidia": "cuda"}
@@ -177,9 +175,9 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
         check(gpu)
         precision, jobs, name = _precision_on(gpu, precision), jobs or 1, gpu.name
     else:
-        if precision == "auto":
-            precision = "bf16" if "bf16" in " ".join(_cpu()["flags"]) else "fp32"
-        jobs, name = jobs or threads, f"{_cpu()['name']} x {threads}"
+        if precision == "auto":  # over fp32, avx512_bf16 is 1.5 times as fast and amx_bf16 2.3 times (NOTES.md)
+            precision = "bf16" if "bf16" in " ".join(cpu_flags()) else "fp32"
+        jobs, name = jobs or threads, f"{cpu_name()} x {threads}"
     return Machine(device="cuda" if gpu else "cpu", name=name, precision=precision, threads=max(1, threads // jobs), jobs=jobs)
 
 
@@ -229,39 +227,10 @@ def _number(variable: str, default: int, least: int = 0) -> int:
     return int(text)
 
 
-def cores() -> int:
-    """Return how many cores this process may use: those it may run on, limited by its container's quota, rounded up (a quota of
-    1.5 cores allows 2)."""
-    quota, _, period = _limit("cpu.max").partition(" ")
-    granted = len(os.sched_getaffinity(0))
-    return min(granted, math.ceil(int(quota) / int(period))) if quota.isdecimal() else granted
-
-
 def memory_bytes(device: str) -> int:
     """Return the total memory of the current GPU, or what this container may use of the CPU's memory."""
     if device == "cuda":
         import torch
 
         return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    limit = _limit("memory.max")
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(whole, int(limit)) if limit.isdecimal() else whole
-
-
-def _limit(name: str) -> str:
-    """Return the content of one of this container's limit files; "max" if there is none."""
-    path = Path(f"/sys/fs/cgroup/{name}")
-    return path.read_text().strip() if path.exists() else "max"
-
-
-@functools.cache
-def _cpu() -> dict:
-    """Return the CPU's name and flags from /proc/cpuinfo. bf16 is faster where the flags name it: avx512_bf16 1.5x, amx_bf16
-    2.3x over fp32 (NOTES.md)."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return {
-        "name": facts.get("model name", platform.processor() or platform.machine()),
-        "flags": facts.get("flags", "").split(),
-    }
+    return cpu_memory_bytes()

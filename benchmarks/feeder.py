@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet import machine
+from alexnet import system
 from alexnet.data import packed, prefetch
 from alexnet.data.batches import Feed
 from alexnet.data.class_folders import ClassFolders
@@ -53,7 +53,7 @@ def _packing(folder: Path, source: Path) -> list[dict]:
 
     before, packing = plain_loop(), _seconds(lambda: pack("imagenet", folder, source)) / MADE
     after, checking = plain_loop(), _seconds(lambda: pack("imagenet", folder, source)) / MADE
-    cores = machine.cores()
+    cores = system.cores()
     return [
         _row(
             "packing photographs of 256 to 500 pixels", f"{cores} cores", [packing] * 2, [before, after], "PIL in a plain loop"
@@ -92,9 +92,9 @@ def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
         ours.append(feeding())
         disk.append(from_disk())
         feeding()  # so that slow disk reads do not reach into the next timing
-        training.append(1 / images_per_second("alexnet", 1, machine.cores(), device, True, "--seconds", "4"))
+        training.append(1 / images_per_second("alexnet", 1, system.cores(), device, True, "--seconds", "4"))
     case = f"{len(images.train_labels):,} images, {THREADS} reading threads, batch {BATCH}"
-    dataloader = f"torchvision ImageFolder, DataLoader of {machine.cores()} workers, JPEG"
+    dataloader = f"torchvision ImageFolder, DataLoader of {system.cores()} workers, JPEG"
     checked = statistics.median(first)
     return [
         _row("feeding, in turn with a DataLoader", case, ours, theirs, dataloader),
@@ -118,7 +118,7 @@ def _loader(source: Path) -> Callable[[], float]:
         transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     ]
     whole = ImageFolder(str(source / "train"), transforms.Compose(steps))
-    workers = machine.cores()
+    workers = system.cores()
     some = Subset(whole, np.random.default_rng(0).permutation(len(whole))[: 14 * BATCH].tolist())
     loader = DataLoader(some, BATCH, num_workers=workers)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.errors import Refused
-from alexnet.machine import cores
+from alexnet.system import cores
 from study.environment import data_dir
 
 CLASSES = 1000

@@ -14,7 +14,7 @@ from alexnet.data.own_names import OwnName
 from alexnet.data.packed import Observe
 from alexnet.data.prefetch import in_order
 from alexnet.errors import DamagedImage
-from alexnet.machine import cores
+from alexnet.system import cores
 
 FAR_APART = 3
 """If the largest class has this many times the images of the smallest, a remark says so."""

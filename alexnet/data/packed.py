@@ -29,7 +29,7 @@ from alexnet.data.packed_files import CHUNK, MARK, RECORD, Part, Split, copied_w
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import DamagedImage, Refused
 from alexnet.files import clear_unfinished, locked, write_atomically
-from alexnet.machine import cores
+from alexnet.system import cores
 
 LARGE_BYTES = 2**31
 """Sets with more bytes of pixels stay on disk, and their fingerprint is computed from their images' digests."""

@@ -16,7 +16,7 @@ import numpy as np
 from alexnet.data.prefetch import PackedFile, in_order
 from alexnet.errors import NeedsPacking
 from alexnet.files import open_no_link, write_atomically
-from alexnet.machine import cores
+from alexnet.system import cores
 
 MARK, RECORD = 8, 40  # bytes of a source's mark, and of mark and digest
 CHUNK = 64  # images that a thread takes at a time

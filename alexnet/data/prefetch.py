@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from alexnet.errors import NeedsPacking
-from alexnet.machine import cores
+from alexnet.system import cores
 
 THREADS = min(8, cores())
 DEVICE_SHARE = 0.5

@@ -7,7 +7,6 @@ kill the process."""
 import ctypes
 import hashlib
 import os
-import platform
 import shlex
 import shutil
 import stat
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
+from alexnet.system import processor
 
 
 def compiler() -> list[str]:
@@ -82,17 +82,11 @@ def own_folder() -> Path:
 def _made_from(source: Path, flags: Sequence[str], compiler: Sequence[str]) -> str:
     """Return a digest of everything that a library is made from. It differs for another processor or source."""
     version = subprocess.run([*compiler, "--version"], capture_output=True, check=True).stdout
-    return _digest(b"\0".join([source.read_bytes(), version, " ".join([*flags, *compiler[1:]]).encode(), _processor()]))
+    return _digest(b"\0".join([source.read_bytes(), version, " ".join([*flags, *compiler[1:]]).encode(), processor().encode()]))
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _processor() -> bytes:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else [platform.processor()]
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})).encode()
 
 
 def _kept(path: Path, is_right: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL | None:

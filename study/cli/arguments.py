@@ -13,8 +13,9 @@ from typing import Any, NoReturn, TypeVar
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_name
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
-from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
+from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, launched
 from alexnet.recipe.options import in_short
+from alexnet.system import cores
 from study.environment import path_named
 from study.plan.plan import seed_count
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.files import clear_unfinished, locked, new_file_beside, write_atomically
+from alexnet.system import boot, born
 from study.run.small_files import Unreadable, fields_of, whose
 
 LEASE_SECONDS = 60.0
@@ -41,7 +42,7 @@ class Holder:
 
     host: str
     pid: int
-    born: str  # when the process started, see `_born`
+    born: str  # when the process started, see alexnet/system.py
     token: str  # new for each lease: a process may hold the same run twice, one after the other
 
     @property
@@ -55,7 +56,7 @@ class Lease:
 
     def __init__(self, folder: Path, seconds: float = LEASE_SECONDS):
         self.folder, self.seconds = folder, seconds
-        self.name = Holder(_host(), os.getpid(), _born(os.getpid()), os.urandom(8).hex())
+        self.name = Holder(_host(), os.getpid(), born(os.getpid()), os.urandom(8).hex())
         self.over = threading.Event()
 
     def __enter__(self) -> "Lease":
@@ -134,7 +135,7 @@ def _named_in(folder: Path) -> Holder | None:
 
 
 def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
-    if holder.host == _host() and _born(holder.pid) != holder.born:
+    if holder.host == _host() and born(holder.pid) != holder.born:
         return False
     age = now - (folder / FILE).stat().st_mtime
     return -AHEAD_SECONDS <= age < seconds
@@ -157,16 +158,4 @@ def _now(folder: Path) -> float:
 
 def _host() -> str:
     """Return a name for this machine, its current boot and this container. Within it a process number names one process."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8], os.readlink("/proc/self/ns/pid")]
-    return "/".join(parts)
-
-
-def _born(pid: int) -> str:
-    """Return when a process started, by the kernel's count, because process numbers are reused. Empty if it is dead."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
+    return "/".join([socket.gethostname(), *boot()])

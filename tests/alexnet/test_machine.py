@@ -13,6 +13,7 @@ import torch
 
 from alexnet import card as card_module
 from alexnet import machine as machine_module
+from alexnet import system
 from alexnet.card import Card
 from alexnet.errors import Refused
 from alexnet.machine import Machine, detect
@@ -40,17 +41,16 @@ def pretend(monkeypatch, tmp_path):
         path.unlink(missing_ok=True)
         if cpuinfo is not None:
             path.write_text(cpuinfo)
-        monkeypatch.setattr(
-            machine_module, "Path", lambda asked: {"/proc/cpuinfo": path, "/sys/fs/cgroup/cpu.max": limit}[asked]
-        )
-        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+        monkeypatch.setattr(system, "Path", lambda asked: {"/proc/cpuinfo": path, "/sys/fs/cgroup/cpu.max": limit}[asked])
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+        monkeypatch.setattr(system, "IS_MAC", False)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
         monkeypatch.setattr(machine_module, "card", lambda: gpu)
-        machine_module._cpu.cache_clear()
+        system._cpuinfo_lines.cache_clear()
         machine_module._say.cache_clear()
 
     yield become
-    machine_module._cpu.cache_clear()
+    system._cpuinfo_lines.cache_clear()
     machine_module._say.cache_clear()
 
 
@@ -316,7 +316,7 @@ def test_a_machine_that_no_run_can_have_is_refused_naming_the_field(field, value
 def test_of_a_containers_cores_as_many_count_as_its_quota_pays_for(pretend, quota, cores):
     pretend(cores=8, quota=quota)
     machine = detect("cpu")
-    assert (machine_module.cores(), machine.jobs, machine.name) == (cores, cores, f"Test CPU x {cores}")
+    assert (system.cores(), machine.jobs, machine.name) == (cores, cores, f"Test CPU x {cores}")
 
 
 def test_auto_without_a_gpu_is_the_processor(pretend):
@@ -333,4 +333,4 @@ def test_the_label_tells_name_and_precision_and_not_how_many_jobs_shared_it():
 def test_the_machine_at_hand_is_detected_and_torch_can_train_on_it():
     machine = detect()
     assert torch.ones(2, device=machine.device).sum() == 2
-    assert 1 <= machine.threads <= len(os.sched_getaffinity(0)) and machine.name
+    assert 1 <= machine.threads <= os.cpu_count() and machine.name

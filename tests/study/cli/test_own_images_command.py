@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,7 +117,7 @@ def standing_in(folder: Path) -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DATA_DIR": "data"}.items():
             patch.setenv(name, value)
-        patch.setattr(os, "sched_getaffinity", lambda pid: {0})  # on one core: two threads would mostly wait for each other
+        patch.setattr("alexnet.machine.cores", lambda: 1)  # on one core: two threads would mostly wait for each other
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.chdir(folder)
         yield patch

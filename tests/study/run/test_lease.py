@@ -46,6 +46,15 @@ def lease_of_another_machine(folder, ahead):
     os.utime(folder / "lease.json", (time.time() + ahead,) * 2)
 
 
+def test_a_process_number_says_nothing_of_another_boot_or_container_with_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_module, "boot", lambda: ["one"])
+    dead = {"host": lease_module._host(), "pid": os.getpid(), "born": "before", "token": "0"}
+    (tmp_path / "lease.json").write_text(json.dumps(dead))
+    assert holder_of(tmp_path) is None
+    monkeypatch.setattr(lease_module, "boot", lambda: ["two"])
+    assert holder_of(tmp_path).born == "before"
+
+
 @pytest.mark.parametrize("ahead", [120, 3600, 5 * 3600, 10 * 365 * 86400])
 def test_a_lease_from_the_future_is_nobodys(tmp_path, ahead):
     lease_of_another_machine(tmp_path, ahead)
