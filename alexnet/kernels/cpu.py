@@ -2,7 +2,8 @@
 
 They are built with the machine's own compiler at their first use (compiled.py). This takes about two seconds, and a line on
 stderr says so. Without a compiler, or with ALEXNET_COMPILED=0, `kernels()` is None, and torch operations compute the same bits
-several times slower. In every kernel, rows and images are independent of one another, so threads change no bit."""
+several times slower. In every kernel, rows and images are independent of one another, so threads change no bit. On a Mac the
+kernels use one thread."""
 
 import ctypes
 import functools
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from alexnet.errors import Refused
 from alexnet.kernels import compiled
+from alexnet.system import IS_MAC
 
 SOURCE = Path(__file__).with_name("cpu.c")
 FLAGS = (
@@ -30,7 +32,11 @@ FLAGS = (
     "-shared",
     "-std=gnu11",
 )
-# torch ships an OpenMP library with the same name and has already loaded it, so its threads are used here.
+# torch ships an OpenMP library with the same name and has already loaded it, so its threads are used here. On a Mac the two are
+# not the same, and a process with both may be ended by one of them. Apple's clang knows none of the three flags anyway.
+NOT_ON_A_MAC = {"-march=native", "-fno-tree-loop-distribute-patterns", "-fopenmp"}
+if IS_MAC:
+    FLAGS = tuple(flag for flag in FLAGS if flag not in NOT_ON_A_MAC)
 
 NO_ROOM = "response normalization: no memory for its sums"
 
@@ -113,7 +119,7 @@ def _library() -> ctypes.CDLL:
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
     """Return the library, built if it is not there yet; None if it cannot be built, or if its numbers differ from torch's."""
-    if os.environ.get("ALEXNET_COMPILED") == "0" or platform.machine() not in ("x86_64", "aarch64"):
+    if os.environ.get("ALEXNET_COMPILED") == "0" or platform.machine() not in ("x86_64", "aarch64", "arm64"):
         return None
     try:
         compiler = compiled.compiler()

@@ -375,5 +375,5 @@ def test_a_window_of_any_size_over_any_number_of_maps_gives_what_the_formula_giv
 
 
 def test_no_array_of_the_kernels_has_a_size_that_only_the_data_tell():
-    command = [COMPILER, "-Wvla", "-Werror=vla", "-fsyntax-only", "-fopenmp", "-std=gnu11", str(cpu.SOURCE)]
+    command = [COMPILER, *cpu.FLAGS, "-Wvla", "-Werror=vla", "-fsyntax-only", str(cpu.SOURCE)]
     assert subprocess.run(command, capture_output=True).returncode == 0
