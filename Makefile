@@ -19,16 +19,18 @@ export THP_MEM_ALLOC_ENABLE := 1
 
 ifneq ($(TREATMENT)$(NETWORK),)
 NET := $(or $(NETWORK),A)
-export BASE ?= $(if $(TREATMENT),$(NET)-$(TREATMENT),$(NET)-today $(NET)-2012)
+BASE ?= $(if $(TREATMENT),$(NET)-$(TREATMENT),$(NET)-today $(NET)-2012)
+export BASE
 endif
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-30s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## .venv with the locked packages, every extra and the tools
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "PYTHON: $(PYTHON) is not Python 3.11, 3.12 or 3.13" >&2; exit 2; }
+	@$(PYTHON) -c 'import platform, sys; sys.exit((sys.platform, platform.machine()) == ("darwin", "x86_64"))' || { echo "PYTHON: $(PYTHON) is for Intel Macs, for which torch has had no packages since 2.2; on Apple silicon take a Python for arm64" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python -r requirements.lock
