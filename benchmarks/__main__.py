@@ -14,6 +14,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from alexnet.files import write_atomically
+from alexnet.system import IS_MAC
 from benchmarks.goals import goals_table
 from benchmarks.saturation_table import PAGE, saturation_lines
 
@@ -23,6 +24,7 @@ NAMES = ("throughput", "response_norm", "training_step", "figure_1", "side_remar
 "limit" or the "saturated" units of layers, and may hold the number of a "goal". A module that needs a device names it: DEVICE =
 "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to run with the others
+ON_LINUX = ("feeder", "scale")  # which drop the page cache or read /proc
 GOALS, TABLES = "goals", "tables"
 """The parts of README.md that are rendered, between <!-- NAME: python -m benchmarks --> and <!-- end of NAME -->."""
 
@@ -90,6 +92,9 @@ def run(names: list[str], device: str) -> None:
         started, module = time.monotonic(), importlib.import_module(f"benchmarks.{name}")
         if getattr(module, "DEVICE", machine.device) != machine.device:
             print(f"{name}: not measured, it needs {module.DEVICE}", flush=True)
+            continue
+        if IS_MAC and name in ON_LINUX:
+            print(f"{name}: not measured, it needs Linux", flush=True)
             continue
         rows, load = [], os.getloadavg()[0]
         slug = re.sub(r"[^a-z0-9]+", "-", machine.name.lower()).strip("-")

@@ -5,6 +5,7 @@ import torch
 
 from alexnet import AlexNet
 from alexnet.recipe import ALEXNET_32, changed
+from benchmarks import __main__ as program
 from benchmarks.__main__ import put
 from benchmarks.figure_1 import RESULTS, committed
 from benchmarks.goals import GOALS, goals_table, number
@@ -64,3 +65,12 @@ def test_the_network_as_one_writes_it_today_computes_what_ours_does(order):
     with torch.no_grad():
         ours, theirs = (network.eval()(images) for network in (AlexNet(model, 0), plain(AlexNet(model, 0))))
     torch.testing.assert_close(theirs, ours, rtol=1e-3, atol=1e-3 * float(ours.abs().max()))
+
+
+@pytest.mark.parametrize("name", program.ON_LINUX)
+def test_what_needs_linux_says_so_on_a_mac_and_measures_nothing(name, monkeypatch, capsys):
+    monkeypatch.setattr(program, "IS_MAC", True)
+    monkeypatch.setattr(program, "_start_again", lambda: None)
+    monkeypatch.setattr(f"benchmarks.{name}.measure", lambda device: pytest.fail("measured"))
+    program.run([name], "cpu")
+    assert capsys.readouterr().out == f"{name}: not measured, it needs Linux\n"
