@@ -13,6 +13,7 @@ import pytest
 from forged_files import forged
 from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, record, recorded, start, until
 from made_up_images import image_folders
+from pretend_mac import needs_linux
 
 from alexnet.data.image_sets import load
 from alexnet.errors import Refused
@@ -102,6 +103,7 @@ def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(laid_o
     equal(folder, "death between write, fsync, rename and fsync of the folder", len(SYSCALLS))
 
 
+@needs_linux  # macOS does not keep to RLIMIT_AS
 @in_make_faults
 def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(laid_out, equal):
     folder = laid_out

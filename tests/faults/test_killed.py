@@ -18,6 +18,7 @@ from injured import (
     until,
     workers_of,
 )
+from pretend_mac import needs_linux
 
 from study.run.lease import holder_of
 from study.run.run_folder import states_of_runs
@@ -41,6 +42,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits_and_records_each_poin
     equal(folder, "SIGKILL of the orchestrator, with and without its workers", times)
 
 
+@needs_linux
 def test_a_killed_workers_run_is_done_again_and_the_others_go_on(laid_out, equal):
     luck = random.Random(2012)
     process = start(laid_out, LEASE_SECONDS="5")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pretend_mac import needs_linux
 
 from alexnet.errors import Refused
 from study.plan.claim_files import all_claims, get_claim
@@ -70,6 +71,7 @@ def test_a_step_that_fails_is_named_and_the_next_goes_on_with_its_log(small, tmp
     assert Path(tmp_path / "1-s0.log").read_text() == "before\n" and Path(tmp_path / "1-s1.log").read_text() == "cpu\n"
 
 
+@needs_linux
 @pytest.mark.slow
 @pytest.mark.parametrize("started", ["sleep 1000", "setsid sleep 1000", "timeout 1000 sleep 1000"])
 def test_a_step_that_hangs_is_ended_with_all_that_it_started(small, tmp_path, started):

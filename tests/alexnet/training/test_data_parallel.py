@@ -14,6 +14,7 @@ from helpers import SMALL
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_images import few_shapes, image_folders
+from pretend_mac import needs_linux
 
 from alexnet.data import synthetic_shapes
 from alexnet.data.image_sets import ImageSet, load
@@ -104,6 +105,7 @@ def test_two_ranks_are_one_process_with_batches_that_do_not_halve(runs, recipe):
     equal(runs / "two" / recipe, runs / "one" / recipe)
 
 
+@needs_linux
 @pytest.mark.slow
 def test_when_ranks_end_no_thread_of_gloo_is_left_to_abort_them(runs):
     left = [(runs / "two" / f"threads{rank}").read_text().split() for rank in range(2)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pretend_mac import needs_linux
 from remote_work import work
 
 from alexnet.machine import Machine
@@ -75,6 +76,7 @@ def test_workers_have_the_allocators_settings_and_the_caller_keeps_its_environme
     assert dict(os.environ) == before
 
 
+@needs_linux  # os.waitid
 @pytest.mark.slow
 def test_a_worker_killed_between_two_tasks_takes_nothing_with_it():
     """As the kernel kills one that waits while the caller writes tables."""

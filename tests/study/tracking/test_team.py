@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from helpers import made_up_result, small_run
+from pretend_mac import needs_linux
 from sqlalchemy.exc import OperationalError
 
 from alexnet.machine import Machine
@@ -271,6 +272,7 @@ def test_whoever_waits_for_a_database_that_another_lays_out_says_for_whom(postgr
         assert capsys.readouterr().err == ""
 
 
+@needs_linux
 @needs_postgresql
 def test_the_ui_is_on_this_machine_alone_and_ps_does_not_show_the_password(server):
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
