@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
-from study.cli.console import command_line, print_json
+from study.cli.console import as_started, command_line, print_json
 from study.cli.images import load_known
 from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download, select_claims
@@ -75,7 +75,7 @@ def list_claims(args: argparse.Namespace) -> None:
         if not args.named:
             continue
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
-        print(f"  command   {claim.command_for(name)}")
+        print(f"  command   {as_started(claim.command_for(name))}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
         print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
@@ -255,7 +255,7 @@ def _show(
     """Print the claim, what its margin needs, and a line for each base and arm. `done`: the keys of runs in the directory of
     runs; `recorded`: of others that are in the tables; `found`: the findings so far."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
-    print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
+    print(f"{asked.name}: {asked.claim.title}  ({as_started(asked.claim.command_for(asked.name))})")
     print("  " + asked.headline(machine, plan.planned_runs[0].fingerprint).replace("\n", "\n  "))
     if isinstance(asked.claim.rule, Factorial):
         from study.report.designs import plan_lines

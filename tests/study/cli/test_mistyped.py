@@ -15,6 +15,7 @@ from alexnet.data.own_names import MOST_TEST_PERCENT
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli import selection
+from study.cli.console import program
 from study.cli.main import main
 from study.cli.plan import found_at
 from study.cli.selection import first_scale_there, select_claims
@@ -296,7 +297,9 @@ def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch,
 
 
 @pytest.mark.parametrize("claims", ["depth", "all", "relu_sooner depth"])
-@pytest.mark.parametrize(("verb", "how"), [("run", ""), ("plan", "`python -m study data pack cifar10` downloads cifar10, ")])
+@pytest.mark.parametrize(
+    ("verb", "how"), [("run", ""), ("plan", "`DATA_DIR=mistyped {program} data pack cifar10` downloads cifar10, ")]
+)
 def test_made_up_images_are_never_taken_unasked(here, capsys, monkeypatch, claims, verb, how):
     """Also not where a download failed, or DATA_DIR was mistyped."""
     monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "no network")
@@ -304,7 +307,7 @@ def test_made_up_images_are_never_taken_unasked(here, capsys, monkeypatch, claim
     why = "no network" if verb == "run" else "CIFAR-10 is not under mistyped (170 MB to be downloaded)"
     assert refused(f"{verb} {claims}", capsys) == (
         f"SCALE: none named, and no images there ({why}; no folder mistyped/cifar10-jpeg/train); "
-        f"{how}--scale shapes takes small made-up ones\n"
+        f"{how.format(program=program())}--scale shapes takes small made-up ones\n"
     )
     assert not (here / "results").exists() and not (here / "spool").exists()
 
