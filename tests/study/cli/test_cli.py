@@ -305,6 +305,12 @@ def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here, empty_m
     assert first.returncode == again.returncode == 0, first.stderr
     assert json.loads(first.stdout) == json.loads(again.stdout)
     result = json.loads(first.stdout)
+    errors = (f"{100 * result[name]:.1f}%" for name in ("test_error", "test_error_ten_views"))
+    told = "finished: training error {}, test error {} (ten views {}); network and result in {}".format(
+        f"{100 * result['points'][-1]['train_error']:.1f}%", *errors, Path("spool") / result["key"]
+    )
+    assert first.stderr.splitlines()[-1] == again.stderr.splitlines()[-1] == told
+    assert "done already" not in first.stderr and again.stderr.index("done already") < again.stderr.index("epoch 1 of 2")
     assert result["outcome"] == "finished" and result["recipe"]["model"]["width"] == 0.125
     assert result["asked"]["claim"] == "train" and not (here / "results").exists()
     assert result["key"] in (here / "mlflow.db").read_text("latin-1")
