@@ -1,6 +1,7 @@
 """`list` and `plan`: show what can be asked, and what it would cost."""
 
 import argparse
+import fnmatch
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of, with
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
 from study.environment import results_dir, spool_dir, there
-from study.plan.claim_files import all_claims, get_scale
+from study.plan.claim_files import all_claims, choose_claim, get_scale
 from study.plan.cost import hours_on
 from study.plan.fixed_rules import RULES
 from study.plan.plan import PlannedRun, found_nothing, matching, pick_arms, pick_bases
@@ -50,6 +51,9 @@ def list_claims(args: argparse.Namespace) -> None:
     folder = there(results_dir(), "RESULTS_DIR")
     claims = all_claims()
     if args.named:
+        for name in args.named:
+            if not fnmatch.filter(claims, name):
+                choose_claim(name, claims)
         claims = {name: claims[name] for name in matching(claims, args.named, "claim")}
     findings, rules = find(folder), RULES.read(folder)
     found = findings.found
