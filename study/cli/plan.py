@@ -24,7 +24,7 @@ from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
-from study.questions.scales import scale_named
+from study.questions.scales import is_own, scale_named
 from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _plan_facts(plan: ClaimPlan, found: "Sequence[Finding]") -> dict[str, Any]:
         "scale_chosen": asked.why,
         "role": asked.claim.role(asked.scale),
         "fingerprint": planned_runs[0].fingerprint,
-        "margin": margin_lines(asked, dict.fromkeys(planned.base for planned in planned_runs), found),
+        "margin": margin_lines(asked, dict.fromkeys(planned.base for planned in planned_runs), found, plan.test_images),
         "runs": len(planned_runs),
     }
 
@@ -265,7 +265,7 @@ def _show(
         from study.report.designs import plan_lines
 
         print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
-    for line in margin_lines(asked, dict.fromkeys(planned.base for planned in plan.planned_runs), found):
+    for line in margin_lines(asked, dict.fromkeys(planned.base for planned in plan.planned_runs), found, plan.test_images):
         print(f"  {line}")
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
     for base in dict.fromkeys(planned.base for planned in plan.planned_runs):
@@ -284,10 +284,16 @@ def _show(
         )
 
 
-def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Finding]") -> list[str]:
-    from study.report import margins
+def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Finding]", test_images: int = 0) -> list[str]:
+    """Return what "no effect" needs, in sentences. `test_images`: their number, if it is known."""
+    from study.report import margins, phrases
 
     if why := margins.without_seeds(asked.claim):
         return [f"margin: {why}"]
+    margin = asked.claim.rule.smallest_effect or 0
+    in_images = asked.claim.measure.kind != "time" and "test error" in phrases.measured(asked.claim.measure)
+    if is_own(asked.scale) and in_images and test_images and 100 / test_images > margin:
+        worth = f"one image is {100 / test_images:.1f} points and the margin is {margin:g}"
+        return [f'{test_images} test images: {worth}, so this set cannot show "no effect"']
     bases_of = margins.at_scale(asked.claim, asked.scale, bases, found, RULES.read(results_dir()))
     return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in bases_of.items()]
