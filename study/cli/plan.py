@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
-from study.cli.console import as_started, command_line, print_json
+from study.cli.console import as_started, asked_words, command_line, print_json
 from study.cli.images import load_known
 from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download, select_claims
@@ -156,9 +156,17 @@ def show_plans(args: argparse.Namespace) -> None:
             }
         )
         return
+    is_detailed, headline = len({plan.asked.name for plan in plans}) == 1 or args.arms, ""
     for plan in plans:
-        _show(plan, place.machine, done, recorded, found)
-        print("  " + cost(plan.planned_runs).words)
+        if is_detailed:
+            _show(plan, place.machine, done, recorded, found)
+            print("  " + cost(plan.planned_runs).words)
+            continue
+        if (own := plan.asked.headline(place.machine, plan.planned_runs[0].fingerprint)) != headline:
+            print(headline := own)
+        print(f"  {plan.asked.name}: {cost(plan.planned_runs).words}")
+    if not is_detailed:
+        print(f"`{command_line('plan', 'CLAIM', *asked_words(args))}` shows the arms and the margin of a claim.")
     if any(planned.key in recorded for plan in plans for planned in plan.planned_runs):
         print("Runs in the tables that were not made in this SPOOL_DIR count for the verdict; they are trained here as well.")
     if len(plans) > 1:
