@@ -146,3 +146,12 @@ def test_the_number_of_test_images_means_nothing_to_training_errors_and_to_the_s
     for name, scale in (("weight_decay", "own-pets-32px-3classes-96images"), ("depth", "shapes")):
         (line,) = plan_verb.margin_lines(ClaimAtScale(name, all_claims()[name], scale, ""), ["ALEXNET_32"], (), 24)
         assert line.startswith("margin")
+
+
+def test_own_images_are_told_as_they_are_and_other_scales_with_why_they_were_chosen():
+    claim, why = all_claims()["depth"], "24 test images"
+    own = ClaimAtScale("depth", claim, "own-pets-32px-3classes-96images", why).headline(ON["cpu"], "f00d")
+    assert "(fingerprint f00d). 24 test images.\n" in own
+    assert "(fingerprint f00d). Chosen: as asked.\n" in ClaimAtScale("depth", claim, "shapes", "as asked").headline(
+        ON["cpu"], "f00d"
+    )
