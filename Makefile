@@ -10,6 +10,18 @@ VENV := .venv
 READY := $(VENV)/.ready
 STUDY := $(VENV)/bin/python -m study
 
+# A misspelled variable would be ignored. Those of other programs have one of the beginnings; SEED and KILLS are of `soak` alone.
+VARIABLES := SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR DATA_DIR ARMS BASE TREATMENT NETWORK RESULTS_DIR SPOOL_DIR \
+  MLFLOW_TRACKING_URI OPTUNA_STORAGE CLAIMS_DIR IMAGES IMAGES_NAME SIDE TEST_PERCENT SPLITS DAMAGED LINKS CLAIM CLAIMS PAIRS NEW \
+  HOURS RUNS FROM HOST PORT PROCESSES $(if $(filter soak,$(MAKECMDGOALS)),SEED KILLS)
+OTHERS := PYTHON% VENV READY PYTEST% FAULTS SHELL MAKE% CC CFLAGS ALEXNET_% OMP_% MKL_% MALLOC_% CUDA_% TORCH% MLFLOW_% \
+  SLURM_% RAY_% XDG_% PIP_% UV_% SSL_% HTTP% HTTPS_% NO_PROXY http% https_% no_proxy PATH HOME TMPDIR LANG LC_% TZ .%
+ODD := $(filter-out $(VARIABLES) $(OTHERS),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+ifneq ($(ODD),)
+NEAR := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1))' '$(firstword $(ODD))' $(VARIABLES))
+$(error $(firstword $(ODD)): no such variable$(if $(NEAR),; did you mean $(NEAR)?,; the first lines of the Makefile list them))
+endif
+
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export MALLOC_MMAP_MAX_ := 0

@@ -32,18 +32,24 @@ class NeedsPacking(Refused):
         self.why, self.name, self.what_packing_does, self.source = why, name, what_packing_does, source
 
 
+FEW = 8
+"""With more choices, a reader should not have to look for the nearest ones behind the list."""
+
+
 def choose(field: str, value: str, choices: Iterable[str], meant: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return `value` if it is one of `choices`.
 
     Raises Refused otherwise. The message names all choices and the nearest ones, or the choice that `meant` has for this
-    word."""
+    word; the nearest stand in front of a long list."""
     choices = list(choices)
     if value in choices:
         return value
     word = str(value).lower()
     near = [meant[word]] if word in meant else difflib.get_close_matches(str(value), choices, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise Refused(f"{field}: {value!r} is not one of {', '.join(choices)}{hint}")
+    hint, listed = f"; did you mean {' or '.join(near)}?" if near else "", ", ".join(choices)
+    if near and len(choices) > FEW:
+        raise Refused(f"{field}: {value!r} is not one of {len(choices)}{hint} They are {listed}")
+    raise Refused(f"{field}: {value!r} is not one of {listed}{hint}")
 
 
 # Messages of AcceleratorError, cuBLAS, cuDNN and the CPU's allocator; the last is oneDNN's when it gets no memory.

@@ -192,7 +192,7 @@ def side_for(sizes: Sequence[tuple[int, int]], train_images: int) -> tuple[int, 
     short = statistics.median(min(size) for size in sizes) if sizes else 0
     chosen = max(side for side in SIDES if side == SIDES[0] or (short >= side and train_images >= LEAST_IMAGES[side]))
     larger = next((side for side in SIDES if side > chosen), 0)
-    why = f"half of the images have a shorter side of {short:.0f} pixels or more"
+    why = f"half of the images have {short:.0f} pixels or more on their shorter side"
     if larger and short >= larger:
         why += f", but {larger} needs {LEAST_IMAGES[larger]:,} training images, and there are {train_images:,}"
     return chosen, why

@@ -16,7 +16,7 @@ from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, launched
 from alexnet.recipe.options import in_short
 from alexnet.system import cores
-from study.environment import path_named
+from study.environment import data_dir, path_named
 from study.plan.plan import seed_count
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
@@ -25,6 +25,8 @@ MOST_JOBS_A_CORE = 4
 """One per core is fastest; a few more do little harm."""
 MOST_JOBS = 100_000
 """On any machine. Every result records the number of jobs, and its tables hold 64 bits."""
+MOST_NAMED = 10
+"""How many sets of own images a refusal names."""
 MOST_SPLITS = 1000
 """Each split is packed and trained on as a separate image set."""
 
@@ -121,7 +123,12 @@ def _scale(text: str) -> str:
     """Check that `text` is one of SCALES. The name or scale of a user's own image set passes: loading it finds out."""
     if own_name(text) or is_own(text):
         return text
-    return choose("SCALE", text.lower().replace("_", "-"), SCALES)
+    try:
+        return choose("SCALE", text.lower().replace("_", "-"), SCALES)
+    except Refused as refused:
+        packed = sorted(path.parent.name for path in (data_dir() / ".cache").glob("own-*/manifest.json"))
+        own = f"; your own images that are there: {', '.join(packed[:MOST_NAMED])}" if packed else ""
+        raise Refused(f"{refused}{own}") from None
 
 
 def _side(text: str) -> int:

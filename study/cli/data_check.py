@@ -53,12 +53,18 @@ def sections(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, l
     from alexnet.data.folder_check import remarks
 
     train, test = facts.images
+    count, unopened = len(facts.damaged), train + test - sum(facts.formats.values())
+    damaged = f", {count} of them damaged" if count else ""
+    kinds_found = [
+        *(f"{count} {kind}" for kind, count in facts.formats.items()),
+        *([f"{unopened} unknown"] if unopened else []),
+    ]
     yield (
-        f"{facts.root}: {len(facts.classes)} classes, {train:,} training and {test:,} test images ({facts.parts})",
+        f"{facts.root}: {len(facts.classes)} classes, {train:,} training and {test:,} test images{damaged} ({facts.parts})",
         [
             f"as {name}: {why}",
             "shorter sides of {} to {} pixels, half of them {} or more".format(*_ends_first(facts.shorter_sides)),
-            "formats: " + ", ".join(f"{count} {kind}" for kind, count in facts.formats.items()),
+            f"formats: {', '.join(kinds_found)}",
         ],
     )
     yield "classes", [f"{label}: {ours} for training, {theirs} for tests" for label, (ours, theirs) in facts.classes.items()]

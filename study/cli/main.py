@@ -35,7 +35,7 @@ from study.cli import (
     verdicts,
 )
 from study.cli.arguments import Parser
-from study.cli.console import Console, program
+from study.cli.console import Console, not_installed, program
 from study.cli.refusals import as_typed
 from study.cli.selection import means_all, named_claims
 from study.environment import keep_apart, results_dir, share_with_group, spool_dir
@@ -151,9 +151,7 @@ def _main(arguments: list[str] | None) -> int:
         if package in ("", "alexnet", "study"):
             raise
         extra = EXTRAS.get(package, "study")
-        console.say(
-            f"{program()} {args.verb} needs {package}, which is not installed here: pip install 'alexnet-study[{extra}]'"
-        )
+        console.say(f"{args.verb} needs {not_installed(package, extra)}")
         return 2
     except KeyboardInterrupt:
         console.say("\nstopped; the same command continues from here")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from study.cli.arguments import Verbs, add_verb, existing_folder, json_option, writable
-from study.cli.console import print_json
+from study.cli.console import command_line, print_json
 from study.counted import counted
 from study.environment import is_chosen, results_dir
 from study.plan import results_folder
@@ -53,7 +53,7 @@ def merge(args: argparse.Namespace) -> None:
         print_json(_as_json(merged, agreements))
     else:
         print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, agreements)]))
-        print("next: `python -m study report`")
+        print(f"next: {command_line('report')}")
 
 
 def _judged(folder: Path, merged: "Merged") -> "Findings":

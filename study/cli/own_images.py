@@ -29,7 +29,7 @@ def resolve(args: argparse.Namespace) -> None:
         raise Refused(f"--splits: {', '.join(SEVERAL)} repeat the split, {args.verb} takes one")
     if folder is None:
         refuse_own_options(args, but=("--splits",))  # the set's name contains these values
-        name, why = own_name(scale_named(scale).data if is_own(scale) else scale), "as asked"
+        name, why = own_name(scale_named(scale).data if is_own(scale) else scale), "as packed before"
         assert name
     elif scale:
         raise Refused(f"SCALE: {scale!r} and IMAGES={folder} are two sets of images; leave one out")
@@ -63,7 +63,8 @@ def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
     if args.splits > 1 and (parts := parts_of(folder)):
         raise Refused(f"--splits: {folder} has its own parts {' and '.join(parts)}; name a folder of class folders")
     side = args.side or (suiting_side(args.recipe) if args.verb == "train" else 0)
-    return choose_name(folder, args.images_name, side, args.test_percent or TEST_PERCENT, links_choice())
+    name, why = choose_name(folder, args.images_name, side, args.test_percent or TEST_PERCENT, links_choice())
+    return name, why if args.side or not side else f"as {args.recipe} needs"
 
 
 def suiting_side(recipe: str) -> int:
@@ -84,7 +85,7 @@ def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
     images = pack(text, data_dir(), folder.absolute(), *options) if folder else load(text, data_dir(), *options)
     classes = class_names(text, data_dir())
     split = f"{name.test_percent}% of each class for tests, by a hash of each file's content, seed {name.split}"
-    facts = [f"{len(images.test_labels):,} test images", f"{name.side} pixels a side, {why}"]
+    facts = [f"{len(images.test_labels):,} test images", f"resized to {name.side} pixels a side ({why})"]
     if folder:
         skipped = OwnFolders(folder, name, links_choice()).skipped
         facts.append("parts as given" if parts_of(folder) else split)

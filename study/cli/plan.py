@@ -1,6 +1,7 @@
 """`list` and `plan`: show what can be asked, and what it would cost."""
 
 import argparse
+import fnmatch
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
-from study.cli.console import command_line, print_json
+from study.cli.console import as_started, asked_words, command_line, print_json
 from study.cli.images import load_known
 from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
 from study.environment import results_dir, spool_dir, there
-from study.plan.claim_files import all_claims, get_scale
+from study.plan.claim_files import all_claims, choose_claim, get_scale
 from study.plan.cost import hours_on
 from study.plan.fixed_rules import RULES
 from study.plan.plan import PlannedRun, found_nothing, matching, pick_arms, pick_bases
@@ -23,7 +24,7 @@ from study.plan.tuned import Tuned
 from study.questions.asked import Asked
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
-from study.questions.scales import scale_named
+from study.questions.scales import is_own, scale_named
 from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def list_claims(args: argparse.Namespace) -> None:
     folder = there(results_dir(), "RESULTS_DIR")
     claims = all_claims()
     if args.named:
+        for name in args.named:
+            if not fnmatch.filter(claims, name):
+                choose_claim(name, claims)
         claims = {name: claims[name] for name in matching(claims, args.named, "claim")}
     findings, rules = find(folder), RULES.read(folder)
     found = findings.found
@@ -75,7 +79,7 @@ def list_claims(args: argparse.Namespace) -> None:
         if not args.named:
             continue
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
-        print(f"  command   {claim.command_for(name)}")
+        print(f"  command   {as_started(claim.command_for(name))}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
         print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
@@ -152,9 +156,17 @@ def show_plans(args: argparse.Namespace) -> None:
             }
         )
         return
+    is_detailed, headline = len({plan.asked.name for plan in plans}) == 1 or args.arms, ""
     for plan in plans:
-        _show(plan, place.machine, done, recorded, found)
-        print("  " + cost(plan.planned_runs).words)
+        if is_detailed:
+            _show(plan, place.machine, done, recorded, found)
+            print("  " + cost(plan.planned_runs).words)
+            continue
+        if (own := plan.asked.headline(place.machine, plan.planned_runs[0].fingerprint)) != headline:
+            print(headline := own)
+        print(f"  {plan.asked.name}: {cost(plan.planned_runs).words}")
+    if not is_detailed:
+        print(f"`{command_line('plan', 'CLAIM', *asked_words(args))}` shows the arms and the margin of a claim.")
     if any(planned.key in recorded for plan in plans for planned in plan.planned_runs):
         print("Runs in the tables that were not made in this SPOOL_DIR count for the verdict; they are trained here as well.")
     if len(plans) > 1:
@@ -170,7 +182,7 @@ def _plan_facts(plan: ClaimPlan, found: "Sequence[Finding]") -> dict[str, Any]:
         "scale_chosen": asked.why,
         "role": asked.claim.role(asked.scale),
         "fingerprint": planned_runs[0].fingerprint,
-        "margin": margin_lines(asked, dict.fromkeys(planned.base for planned in planned_runs), found),
+        "margin": margin_lines(asked, dict.fromkeys(planned.base for planned in planned_runs), found, plan.test_images),
         "runs": len(planned_runs),
     }
 
@@ -255,13 +267,13 @@ def _show(
     """Print the claim, what its margin needs, and a line for each base and arm. `done`: the keys of runs in the directory of
     runs; `recorded`: of others that are in the tables; `found`: the findings so far."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
-    print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
+    print(f"{asked.name}: {asked.claim.title}  ({as_started(asked.claim.command_for(asked.name))})")
     print("  " + asked.headline(machine, plan.planned_runs[0].fingerprint).replace("\n", "\n  "))
     if isinstance(asked.claim.rule, Factorial):
         from study.report.designs import plan_lines
 
         print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
-    for line in margin_lines(asked, dict.fromkeys(planned.base for planned in plan.planned_runs), found):
+    for line in margin_lines(asked, dict.fromkeys(planned.base for planned in plan.planned_runs), found, plan.test_images):
         print(f"  {line}")
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
     for base in dict.fromkeys(planned.base for planned in plan.planned_runs):
@@ -280,10 +292,16 @@ def _show(
         )
 
 
-def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Finding]") -> list[str]:
-    from study.report import margins
+def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Finding]", test_images: int = 0) -> list[str]:
+    """Return what "no effect" needs, in sentences. `test_images`: their number, if it is known."""
+    from study.report import margins, phrases
 
     if why := margins.without_seeds(asked.claim):
         return [f"margin: {why}"]
+    margin = asked.claim.rule.smallest_effect or 0
+    in_images = asked.claim.measure.kind != "time" and "test error" in phrases.measured(asked.claim.measure)
+    if is_own(asked.scale) and in_images and test_images and 100 / test_images > margin:
+        worth = f"one image is {100 / test_images:.1f} points and the margin is {margin:g}"
+        return [f'{test_images} test images: {worth}, so this set cannot show "no effect"']
     bases_of = margins.at_scale(asked.claim, asked.scale, bases, found, RULES.read(results_dir()))
     return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in bases_of.items()]

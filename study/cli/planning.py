@@ -32,6 +32,7 @@ class ClaimPlan:
 
     asked: ClaimAtScale
     planned_runs: list[PlannedRun]
+    test_images: int = 0  # 0: not known
 
 
 def plans_of(args: argparse.Namespace, machine: Machine) -> tuple[list[ClaimPlan], Place]:
@@ -55,7 +56,10 @@ def plans_of(args: argparse.Namespace, machine: Machine) -> tuple[list[ClaimPlan
     for one in selected:
         planned_runs = planned_runs_of(one, images[one.scale].fingerprint)
         check_can_be_trained(planned_runs, images[one.scale], None if trains_elsewhere(args) else machine)
-        plans.append(ClaimPlan(one, in_order(planned_runs, [expected_epochs(planned, tuned) for planned in planned_runs])))
+        test_images = len(images[one.scale].test_labels)
+        plans.append(
+            ClaimPlan(one, in_order(planned_runs, [expected_epochs(planned, tuned) for planned in planned_runs]), test_images)
+        )
     machine = with_jobs_that_pay(args, machine, [planned for plan in plans for planned in plan.planned_runs])
     return plans, Place(machine, data_dir(), spool_dir())
 

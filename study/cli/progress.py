@@ -1,9 +1,10 @@
 """Shows the progress of a plan and the time left: one line per arm, with the value of each seed as it ends."""
 
+import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from alexnet.training.history import Point
 from study.cli.console import Console
@@ -16,6 +17,9 @@ from study.run.result import RunResult
 SAID_EVERY_SECONDS = 30.0
 DRAWN_EVERY_SECONDS = 0.2
 """How often a terminal's progress is redrawn. SAID_EVERY_SECONDS is for plain lines."""
+NUMBER = re.compile(r"(> )?[-+.\d]+")
+UNITS = {"%": "%", "points": " points", "": ""}
+"""The units at the end of a measure's name, each as it follows a number."""
 BACK = "\r\x1b[{lines}A\x1b[J"
 """Moves a terminal's cursor up by `lines` and clears everything below."""
 
@@ -40,6 +44,21 @@ def value_of(planned: PlannedRun, result: RunResult) -> str:
     if value is not None:
         return f"{value:#.3g}" if measure.kind == "time" else f"{value:.2f}"
     return f"> {planned.recipe.optim.epochs}" if measure.kind == "time" else result.outcome
+
+
+def values_words(claim: str, values: Iterable[str]) -> str:
+    """Return the values of runs with what they are, such as "test error 48.05%, 47.90%"; words such as "lost" alone."""
+    from study.report.phrases import measured
+
+    name, _, unit = measured(get_claim(claim).measure).rpartition(", ")
+    if unit not in UNITS:
+        name, unit = measured(get_claim(claim).measure), ""
+    words, is_told = list[str](), False
+    for value in values:
+        is_number = NUMBER.fullmatch(value) is not None
+        words.append(f"{name} {value}{UNITS[unit]}" if is_number and not is_told else value + UNITS[unit] * is_number)
+        is_told |= is_number
+    return ", ".join(words)
 
 
 class RunProgress:
@@ -128,10 +147,11 @@ class RunProgress:
             self.drawn = 0
 
     def line_of(self, arm: ArmName) -> str:
-        """Return text such as "ALEXNET_32 none, 2 of 3 seeds: 27.31, 28.02"."""
+        """Return text such as "ALEXNET_32 none, 2 of 3 seeds: test error 27.31%, 28.02%"."""
         ended = self.before[arm] + len(self.values[arm])
         earlier = [f"{self.before[arm]} from before"] if self.before[arm] else []
-        values = ", ".join([*earlier, *self.values[arm].values()])
+        measured = [values_words(arm[0], self.values[arm].values())] if self.values[arm] else []
+        values = ", ".join([*earlier, *measured])
         return f"{arm[1]} {arm[2]}, {ended} of {counted(self.seeds[arm], 'seed')}{f': {values}' if values else ''}"
 
     def remaining(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study.cli import run
 from study.cli.arguments import Parser, Verbs, add_verb, writable
-from study.cli.console import Console, program
+from study.cli.console import QUICK, Console, program
 from study.environment import results_dir, share_with_group, spool_dir
 
 COMMAND = ("run", "relu_sooner", "--scale", "smoke")
@@ -23,7 +23,7 @@ def quick(args: argparse.Namespace) -> int:
 
     The result is no evidence for or against the claim. Uses RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI where they are set.
     """
-    folder = Path.cwd() / "quick"
+    folder = Path.cwd() / QUICK
     for name, inside in (("RESULTS_DIR", "results"), ("SPOOL_DIR", "spool")):
         os.environ[name] = os.environ.get(name) or str(folder / inside)
     if not os.environ.get("MLFLOW_TRACKING_URI"):

@@ -12,7 +12,7 @@ from study.environment import data_dir
 from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
 from study.plan.plan import pick_arms, pick_bases
 from study.questions.claim import Claim
-from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, MADE_UP, scale_named
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, MADE_UP, is_own, scale_named
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class ClaimAtScale:
 
     def headline(self, machine: Machine, fingerprint: str) -> str:
         """Return two lines: the scale and the machine."""
+        chosen = self.why if is_own(self.scale) else f"Chosen: {self.why}"  # of own images, it says what was made of them
         return (
-            f"Scale {self.scale}: {scale_named(self.scale).about} (fingerprint {fingerprint}). Chosen: {self.why}.\n"
+            f"Scale {self.scale}: {scale_named(self.scale).about} (fingerprint {fingerprint}). {chosen}.\n"
             f"Machine: {machine.label}; {counted(machine.jobs, 'run')} at a time, {counted(machine.threads, 'thread')} each."
         )
 

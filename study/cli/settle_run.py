@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from alexnet.errors import Refused, choose
+from alexnet.errors import Refused
 from study.cli.arguments import machine_of, writable, writable_all
 from study.cli.console import Console, asked_words, command_line, print_json
 from study.cli.images import load_known
@@ -19,7 +19,7 @@ from study.judge.family import Finding, family
 from study.judge.next_look import is_open, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.output import aligned
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, choose_claim
 from study.plan.cost import hours_on
 from study.plan.fixed_rules import RULES, Preregistration, Preregistrations, fix, fresh_first_seed, write_rule
 from study.plan.plan import PlannedRun, matching, tuned_recipe
@@ -62,7 +62,7 @@ def settle_goal_of(args: argparse.Namespace, on_gpu: bool) -> SettleGoal:
         run = command_line("run", name, *asked_words(args))
         if name not in claims and is_at_own_rates(name):
             raise Refused(f"claim: {name} has no claim file that a rule could fix, so it is not settled; `{run}` trains it")
-        if not claims[choose("claim", name, claims)].rule.is_tested:
+        if not claims[choose_claim(name, claims)].rule.is_tested:
             raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `{run}` trains it")
     scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
     rules = RULES.read(results_dir())

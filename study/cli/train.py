@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+from pathlib import Path
 
 from alexnet.recipe import changed
 from alexnet.training.history import Point
@@ -18,7 +19,6 @@ from study.cli.arguments import (
 from study.cli.console import Console, print_json
 from study.cli.images import load_images
 from study.cli.planning import check_ranks
-from study.cli.progress import outcome_words
 from study.cli.recipes import named_recipe, read_settings
 from study.cli.training import look_at_mlflow
 from study.environment import data_dir, spool_dir
@@ -26,7 +26,8 @@ from study.plan.plan import PlannedRun
 from study.questions.claim import OWN_QUESTION
 from study.questions.scales import scale_named
 from study.run.one_run import Place, run_planned
-from study.run.result import SEEDS_BELOW, to_json
+from study.run.result import SEEDS_BELOW, RunResult, to_json
+from study.run.run_folder import is_done
 from study.run.stop import STOP
 
 
@@ -69,15 +70,28 @@ def train(args: argparse.Namespace) -> int:
         f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {planned.key}"
     )
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
+    if is_done(place.spool_dir / planned.key):
+        console.say("done already; its epochs were:")
     result = run_planned(planned, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
-    console.say(outcome_words(result))
     from study.tracking.keeper import into_mlflow  # loads pandas, for which a refused command should not wait
 
     if fault := into_mlflow([result], place.spool_dir, 1):
         console.say(fault)
+    console.say(_result_words(result, place.spool_dir / planned.key))
     if args.json:
         print_json(to_json(result))
     return 0
+
+
+def _result_words(result: RunResult, folder: Path) -> str:
+    """Return how the run ended, its errors, and where it is."""
+    from alexnet.training.checkpoint import WEIGHTS
+
+    train, test, views = result.points[-1].train_error, result.test_error, result.test_error_ten_views
+    errors = [f"training error {train:.1%}"] if train is not None else []
+    errors += [f"test error {test:.1%}{f' (ten views {views:.1%})' if views is not None else ''}"] if test is not None else []
+    what = "network and result" if (folder / WEIGHTS).exists() else "result"
+    return f"{': '.join(filter(None, (result.outcome, ', '.join(errors))))}; {what} in {folder}"
 
 
 def _point_words(point: Point, epochs: int) -> str:

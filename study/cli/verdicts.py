@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, json_option, path_of
-from study.cli.console import print_json
+from study.cli.console import command_line, print_json
 from study.counted import counted
 from study.environment import path_named, results_dir, there
 from study.plan import results_folder
@@ -64,7 +64,7 @@ def check(args: argparse.Namespace) -> int:
         more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_NAMED])}{more}")
     if changes.any:
-        anew = "; `python -m study report` writes it again" if can_be_made_anew else ""
+        anew = f"; `{command_line('report')}` writes it again" if can_be_made_anew else ""
         print(f"{path} is not what the tables of {folder} say{anew}")
     else:
         print(f"{_counted(written)}, as in {path}")

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 import study.claims as claims
@@ -96,7 +97,18 @@ def get_claim(name: str) -> Claim:
         return at_own_rates(claim, get_claim(claim))
     if name not in found and name in wrong:
         raise Refused(str(wrong[name]))
-    return found[choose("claim", name, found)]
+    return found[choose_claim(name, found)]
+
+
+def choose_claim(name: str, claims: Mapping[str, Claim]) -> str:
+    """Return `name` if it is one of `claims`. Raises Refused otherwise; without CLAIMS_DIR, a name
+    that is near none of them may be a claim of the user's own."""
+    try:
+        return choose("claim", name, claims)
+    except Refused as refused:
+        if claims_dir() or "did you mean" in str(refused):
+            raise
+        raise Refused(f"{refused}; a claim of your own: CLAIMS_DIR=the folder of its file") from None
 
 
 def get_scale(claim: Claim, name: str) -> Scale:

@@ -53,7 +53,7 @@ class Pace:
     def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
         self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
         self.calibrated: dict[tuple[str, str], float] = {}  # also by base and data set: a base's arms take about as long
-        self.calibration = "a calibration"
+        self.calibration, self.estimate = "a calibration", "estimated from a short test on this machine"
         self.packed: dict[str, int] = {}  # training images by set; 0: it is not packed here
 
     def cost(self, planned_runs: Sequence[PlannedRun]) -> Cost:
@@ -77,7 +77,8 @@ class Pace:
         hours, unit = hours_on(machine, seconds)
         most = "at most " if any(may_stop_before(planned, self.tuned) for planned in planned_runs) else ""
         cost = f"{most}about {_time(seconds)} ({hours:{'.1f' if hours >= 1 else '.2g'}} {unit})"
-        words = f"{counted(len(planned_runs), 'run')} to train: {cost}, at the pace of {source}."
+        by = self.estimate if is_calibrated else f"at the pace of {source}"
+        words = f"{counted(len(planned_runs), 'run')} to train: {cost}, {by}."
         return Cost(seconds, source, words)
 
     def _images_an_epoch(self, planned: PlannedRun) -> int:
@@ -94,6 +95,7 @@ class Pace:
         """Return the measured seconds per step of the whole machine, which trains `machine.jobs` runs at a time."""
         if os.getloadavg()[0] > BUSY * self.machine.threads * self.machine.jobs and self.machine.device == "cpu":
             self.calibration = "a calibration beside other work (so perhaps too slow)"
+            self.estimate = "estimated from a short test on this machine, which was busy: may be too high"
         step = seconds_of_a_step(recipe, self.machine) / self.machine.jobs
         reading = seconds_of_reading(recipe, self.machine, self.data_dir)
         return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains while images are read

@@ -139,9 +139,9 @@ def spread_text(claim: Claim, spread: RunSpread | None) -> str:
         between = (
             ""
             if claim.measure.kind == "gain"
-            else f" and a correlation of {' to '.join(f'{c:g}' for c in ASSUMED_CORRELATIONS)}"
+            else f"; runs with the same seed may correlate by up to {max(ASSUMED_CORRELATIONS):g}"
         )
-        return f"no runs yet: at a spread of {ASSUMED_SD:g} {claim.measure.unit}{between}"
+        return f"a guess before any run: runs differ by {ASSUMED_SD:g} {claim.measure.unit}{between}"
     sd = f"{spread.sd:.1%}" if claim.measure.kind == "time" else f"{spread.sd:.2f} {claim.measure.unit}"
     correlation = "" if claim.measure.kind == "gain" else f" and correlation {spread.correlation:.2f}"
     return f"spread {sd}{correlation} in {counted(spread.runs, 'run')}"

@@ -55,7 +55,7 @@ def into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
         Store().record(results, spool)
     except Exception as error:  # any error of mlflow, for a locked, missing or foreign database; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
-            return "mlflow is not installed here; `python -m study record SPOOL` on a machine that has it records these runs"
+            return "mlflow is not installed here; python -m study record SPOOL on a machine that has it records these runs"
         kept = "but their run folders keep them"
         return f"MLflow did not accept {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}"
     return ""

@@ -1,5 +1,7 @@
 """Finds the executor that a user names."""
 
+import sys
+
 from alexnet.errors import Refused, choose
 from alexnet.machine import launched
 from study.run.executors.base import Executor
@@ -44,6 +46,7 @@ def executor_named(name: str, device: str) -> Executor:
     except ImportError as error:
         package = PACKAGES[name]
         raise Refused(
-            f"EXECUTOR: {name!r} needs the package {package}, which cannot be imported ({error}): pip install {package}; "
+            f"EXECUTOR: {name!r} needs the package {package}, which {sys.executable} cannot import ({error}): "
+            f"`pip install '.[{name}]'` in the checkout brings it; "
             f"or choose {', '.join(other for other in PACKAGES if other != name)}"
         ) from None

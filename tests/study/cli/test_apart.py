@@ -1,14 +1,17 @@
 """Results of synthetic images and of one's own stay out of the study's own folder."""
 
 import argparse
+import functools
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from helpers import made_up_result, small_run
 from made_up_images import write_images
 
-from study.cli.console import command_line
+from study.cli.console import Console, command_line, program
 from study.cli.main import main
 from study.cli.quick import quick
 from study.environment import MY_RESULTS, results_dir, spool_dir
@@ -66,14 +69,73 @@ def test_a_folder_that_the_user_names_takes_every_run(here, asked, monkeypatch, 
     assert asked == ["mine"] and os.environ["RESULTS_DIR"] == "mine"
 
 
+@pytest.fixture
+def typed_here(here, monkeypatch):
+    """typed_here(**variables) sets the folders; the program is called PROGRAM."""
+    monkeypatch.setattr("study.cli.console.program", lambda: "PROGRAM")
+
+    def given(**variables: str) -> None:
+        for name in ("CLAIMS_DIR", "RESULTS_DIR", "SPOOL_DIR", "DATA_DIR"):
+            monkeypatch.setenv(name, variables.get(name, ""))
+
+    return given
+
+
+EVERY_FOLDER = {"CLAIMS_DIR": "my claims", "RESULTS_DIR": "r", "SPOOL_DIR": "s", "DATA_DIR": "d"}
+
+
 @pytest.mark.parametrize(
-    ("folder", "typed"), [("", "python -m study list"), (MY_RESULTS, f"RESULTS_DIR={MY_RESULTS} python -m study list")]
+    ("words", "variables", "typed"),
+    [
+        ("list", {}, "PROGRAM list"),
+        ("list", {"RESULTS_DIR": MY_RESULTS}, f"RESULTS_DIR={MY_RESULTS} PROGRAM list"),
+        ("plan depth --scale cifar10", {"RESULTS_DIR": MY_RESULTS}, "PROGRAM plan depth --scale cifar10"),
+        ("plan depth --scale cifar10", {"RESULTS_DIR": "r"}, "RESULTS_DIR=r PROGRAM plan depth --scale cifar10"),
+        ("data pack cifar10", EVERY_FOLDER, "DATA_DIR=d PROGRAM data pack cifar10"),
+        ("list", EVERY_FOLDER, "CLAIMS_DIR='my claims' RESULTS_DIR=r PROGRAM list"),
+        ("run depth", EVERY_FOLDER, "CLAIMS_DIR='my claims' RESULTS_DIR=r SPOOL_DIR=s DATA_DIR=d PROGRAM run depth"),
+        ("run depth --scale own-pets-32px-3classes-96images", {}, "PROGRAM run depth --scale own-pets-32px"),
+    ],
 )
-def test_a_command_that_is_offered_looks_where_the_results_are(here, monkeypatch, folder, typed):
-    monkeypatch.delenv("CLAIMS_DIR", raising=False)
-    monkeypatch.setenv("RESULTS_DIR", folder)
-    assert command_line("list") == typed
-    assert command_line("plan", "depth", "--scale", "cifar10") == "python -m study plan depth --scale cifar10"
+def test_a_command_that_is_offered_has_the_variables_that_it_needs_and_no_others(typed_here, words, variables, typed):
+    typed_here(**variables)
+    assert command_line(*words.split()) == typed
+
+
+def test_a_command_in_a_message_is_told_as_it_works_here(typed_here, capsys):
+    typed_here(RESULTS_DIR="r", DATA_DIR="d")
+    told = "undo the change, or `RESULTS_DIR=r PROGRAM table --accept` accepts it; `DATA_DIR=d PROGRAM data pack a` packs"
+    for text in ("undo the change, or `python -m study table --accept` accepts it; `python -m study data pack a` packs", told):
+        Console().say(text)
+        assert capsys.readouterr().out == f"{told}\n"
+
+
+@pytest.mark.parametrize(
+    ("executable", "argv", "typed"),
+    [
+        ("CHECKOUT/.venv/bin/python", "CHECKOUT/study/__main__.py", ".venv/bin/python -m study"),
+        ("OTHER/bin/python3", "CHECKOUT/study/__main__.py", "python3 -m study"),
+        ("AWAY/my envs/bin/python3", "CHECKOUT/study/__main__.py", "'AWAY/my envs/bin/python3' -m study"),
+        ("OTHER/bin/python3", "OTHER/bin/alexnet-study", "alexnet-study"),
+        ("CHECKOUT/.venv/bin/python", "CHECKOUT/.venv/bin/alexnet-study", ".venv/bin/alexnet-study"),
+    ],
+)
+def test_the_program_is_called_as_a_shell_in_this_folder_finds_it(tmp_path, monkeypatch, executable, argv, typed):
+    places = {name: str(tmp_path / name.lower()) for name in ("CHECKOUT", "OTHER", "AWAY")}
+
+    def placed(text: str) -> str:
+        return functools.reduce(lambda text, name: text.replace(name, places[name]), places, text)
+
+    Path(places["CHECKOUT"]).mkdir()
+    for path in (executable, argv):
+        file = Path(placed(path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", placed(executable))
+    monkeypatch.setattr(sys, "argv", [placed(argv)])
+    monkeypatch.setenv("PATH", placed("OTHER/bin"))
+    monkeypatch.chdir(places["CHECKOUT"])
+    assert program() == placed(typed)
 
 
 @pytest.mark.parametrize(("code", "says"), [(0, True), (1, False), (2, False)])

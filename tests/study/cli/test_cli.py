@@ -19,7 +19,7 @@ from made_up_images import image_folders
 
 from alexnet.errors import Refused
 from alexnet.recipe import SOURCE_2012, settings
-from study.cli.console import Console
+from study.cli.console import Console, program
 from study.cli.main import main, parser
 from study.environment import MY_RESULTS
 from study.plan.claim_files import get_claim
@@ -267,7 +267,7 @@ def test_every_verb_answers_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([verb, "--help"])
     assert stop.value.code == 0
-    assert "usage: python -m study" in capsys.readouterr().out
+    assert f"usage: {program()}" in capsys.readouterr().out
 
 
 def test_report_says_which_files_it_writes(capsys):
@@ -305,6 +305,12 @@ def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here, empty_m
     assert first.returncode == again.returncode == 0, first.stderr
     assert json.loads(first.stdout) == json.loads(again.stdout)
     result = json.loads(first.stdout)
+    errors = (f"{100 * result[name]:.1f}%" for name in ("test_error", "test_error_ten_views"))
+    told = "finished: training error {}, test error {} (ten views {}); network and result in {}".format(
+        f"{100 * result['points'][-1]['train_error']:.1f}%", *errors, Path("spool") / result["key"]
+    )
+    assert first.stderr.splitlines()[-1] == again.stderr.splitlines()[-1] == told
+    assert "done already" not in first.stderr and again.stderr.index("done already") < again.stderr.index("epoch 1 of 2")
     assert result["outcome"] == "finished" and result["recipe"]["model"]["width"] == 0.125
     assert result["asked"]["claim"] == "train" and not (here / "results").exists()
     assert result["key"] in (here / "mlflow.db").read_text("latin-1")
@@ -335,10 +341,11 @@ def test_what_trains_in_its_own_process_starts_once_more_with_the_allocator_and_
 
 
 @pytest.mark.parametrize(
-    ("program", "prog"), [("/venv/bin/alexnet-study", "alexnet-study"), ("/study/__main__.py", "python -m study")]
+    ("started", "prog"), [("/venv/bin/alexnet-study", "alexnet-study"), ("/study/__main__.py", "python3.99 -m study")]
 )
-def test_help_names_the_command_as_it_was_started_and_where_results_and_runs_are_looked_for(monkeypatch, capsys, program, prog):
-    monkeypatch.setattr(sys, "argv", [program])
+def test_help_names_the_command_as_it_was_started_and_where_results_and_runs_are_looked_for(monkeypatch, capsys, started, prog):
+    monkeypatch.setattr(sys, "argv", [started])
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3.99")
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])
     text = capsys.readouterr().out
@@ -366,7 +373,10 @@ def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
     assert main(["status"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     package = module.split(".")[0]
-    assert re.search(rf"status needs {package}, which is not installed here: pip install 'alexnet-study\[{extra}\]'$", line)
+    assert line == (
+        f"status needs {package}, which is not installed for this Python ({sys.executable}): use .venv/bin/python (made by "
+        f"`make setup`), or `pip install '.[{extra}]'` in the checkout"
+    )
     assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 

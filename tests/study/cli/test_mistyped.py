@@ -15,6 +15,7 @@ from alexnet.data.own_names import MOST_TEST_PERCENT
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli import selection
+from study.cli.console import program
 from study.cli.main import main
 from study.cli.plan import found_at
 from study.cli.selection import first_scale_there, select_claims
@@ -296,7 +297,9 @@ def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch,
 
 
 @pytest.mark.parametrize("claims", ["depth", "all", "relu_sooner depth"])
-@pytest.mark.parametrize(("verb", "how"), [("run", ""), ("plan", "`python -m study data pack cifar10` downloads cifar10, ")])
+@pytest.mark.parametrize(
+    ("verb", "how"), [("run", ""), ("plan", "`DATA_DIR=mistyped {program} data pack cifar10` downloads cifar10, ")]
+)
 def test_made_up_images_are_never_taken_unasked(here, capsys, monkeypatch, claims, verb, how):
     """Also not where a download failed, or DATA_DIR was mistyped."""
     monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "no network")
@@ -304,7 +307,7 @@ def test_made_up_images_are_never_taken_unasked(here, capsys, monkeypatch, claim
     why = "no network" if verb == "run" else "CIFAR-10 is not under mistyped (170 MB to be downloaded)"
     assert refused(f"{verb} {claims}", capsys) == (
         f"SCALE: none named, and no images there ({why}; no folder mistyped/cifar10-jpeg/train); "
-        f"{how}--scale shapes takes small made-up ones\n"
+        f"{how.format(program=program())}--scale shapes takes small made-up ones\n"
     )
     assert not (here / "results").exists() and not (here / "spool").exists()
 
@@ -378,3 +381,36 @@ def test_a_claim_file_whose_rule_is_called_wrongly_is_told_which_field(tmp_path,
 def test_an_error_of_another_call_is_left_as_python_tells_it():
     assert miscalled(TypeError("f() missing 1 required positional argument: 'x'")) == ""
     assert miscalled(ValueError("Arm.__init__() missing 1 required positional argument: 'label'")) == ""
+
+
+# ---- The names that are near -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["run", "list", "settle --runs 3", "plan"])
+def test_the_claim_that_was_meant_stands_in_front_of_the_long_list(here, capsys, verb):
+    verb, *options = verb.split()
+    assert main([verb, "response_nrom", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("claim: 'response_nrom' is not one of ") and 0 < error.index("response_norm") < 80
+    assert error.index("did you mean") < error.index("augmentation, averaged_nets, ") and "CLAIMS_DIR" not in error
+
+
+@pytest.mark.parametrize("verb", ["run", "list", "settle --runs 3"])
+@pytest.mark.parametrize("is_set", [False, True])
+def test_a_name_like_no_claim_may_be_a_claim_of_the_users_own_whose_folder_is_not_named(
+    here, capsys, monkeypatch, verb, is_set
+):
+    verb, *options = verb.split()
+    monkeypatch.setenv("CLAIMS_DIR", str(here) if is_set else "")
+    assert main([verb, "qqqq", *options]) == 2
+    told = capsys.readouterr().err.endswith("; a claim of your own: CLAIMS_DIR=the folder of its file\n")
+    assert told is not is_set
+
+
+def test_a_scale_that_is_none_is_refused_with_the_own_images_that_are_there(here, capsys):
+    folder = here / "data" / ".cache" / "own-pets-32px"
+    folder.mkdir(parents=True)
+    assert "own-pets" not in refused("plan depth --scale shape", capsys)  # not packed completely
+    (folder / "manifest.json").touch()
+    error = refused("plan depth --scale own-pets", capsys)
+    assert error.endswith("; your own images that are there: own-pets-32px\n")

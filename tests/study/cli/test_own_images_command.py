@@ -13,7 +13,8 @@ import pytest
 from helpers import whole_report
 from PIL import Image
 
-from study.cli.main import main
+from study.cli.main import main, parser
+from study.cli.own_images import resolve
 from study.plan.claim_files import get_claim
 from study.plan.fixed_rules import fix, write_rule
 from study.questions.looks import Looks
@@ -71,7 +72,9 @@ def with_faults(tmp_path) -> Path:
 def test_a_folder_is_looked_at_and_every_fault_is_named(with_faults, capsys):
     assert main(["data", "check", str(with_faults)]) == 1
     printed = capsys.readouterr().out
-    assert printed.startswith(f"{with_faults}: 3 classes, 37 training and 9 test images (20% of each class for tests")
+    assert printed.startswith(
+        f"{with_faults}: 3 classes, 37 training and 9 test images, 1 of them damaged (20% of each class for tests"
+    )
     assert (
         "as own-my-pets-32px: " in printed
         and "formats: 25 PNG, 21 BMP" in printed
@@ -88,7 +91,33 @@ def test_a_damaged_file_that_is_left_out_is_told_and_is_no_fault(tmp_path, capsy
     (folder / "ant" / "0.png").write_bytes(b"no image")
     monkeypatch.setenv("DAMAGED", "skip")
     assert main(["data", "check", str(folder)]) == 0
-    assert "damaged, left out (1)\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "damaged, left out (1)\n" in printed
+    assert "36 training and 9 test images, 1 of them damaged (" in printed and "formats: 23 PNG, 21 BMP, 1 unknown\n" in printed
+
+
+def test_the_side_is_told_with_who_chose_it(tmp_path, monkeypatch):
+    folder = photographs(tmp_path / "pets")
+    monkeypatch.chdir(tmp_path)
+    told = {}
+    for line in ("plan depth --images pets", "plan depth --images pets --side 32", "train ALEXNET_32 --images pets"):
+        told[line] = resolved(line)
+    shutil.rmtree(folder)
+    told["again"] = resolved("plan depth --scale own-pets-32px")
+    assert [words.partition("32 pixels a side (")[2].partition(")")[0] for words in told.values()] == [
+        "half of the images have 46 pixels or more on their shorter side",
+        "as asked",
+        "as ALEXNET_32 needs",
+        "as packed before",
+    ]
+
+
+def resolved(line: str) -> str:
+    """What is told of the own images that a command names."""
+    args = parser().parse_args(line.split())
+    resolve(args)
+    (words,) = args.own.values()
+    return words
 
 
 def test_a_script_is_told_the_same_as_json_alone(with_faults, capsys):
@@ -193,7 +222,7 @@ def test_what_was_made_of_the_folder_is_told_before_anything_is_trained(asked, c
     with standing_in(asked):
         assert main(["plan", *ASK, "--splits", "2", "--seeds", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "9 test images; 32 pixels a side" in printed and "by a hash of each file's content, seed 1" in printed
+    assert "9 test images; resized to 32 pixels a side (" in printed and "by a hash of each file's content, seed 1" in printed
     assert (
         "each run once: Nothing is left to run" in printed
         and (asked / "told.txt").read_text().count("A slower rate learns less (SMALL): ") == 2

@@ -10,7 +10,9 @@ from alexnet.machine import Machine
 from study.cli import plan as plan_verb
 from study.cli import planning
 from study.cli.main import main, parser
+from study.cli.selection import ClaimAtScale
 from study.plan.claim_files import all_claims, get_scale
+from study.plan.cost import Cost
 from study.plan.plan import pick_arms, pick_bases
 from study.plan.trials import Search
 from study.plan.tuned import Tuned
@@ -27,7 +29,9 @@ EVERYWHERE = [(name, scale) for name, claim in all_claims().items() for scale in
 def planned(monkeypatch, tmp_path):
     """planned(device, claim, scale, arms): the planned runs, by the rates that come with the package; no image is loaded."""
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "none"))
-    monkeypatch.setattr(planning, "load_known", lambda name, may_download: SimpleNamespace(fingerprint="f" * 12))
+    monkeypatch.setattr(
+        planning, "load_known", lambda name, may_download: SimpleNamespace(fingerprint="f" * 12, test_labels=range(24))
+    )
     monkeypatch.setattr(planning, "check_can_be_trained", lambda *_: None)
 
     def made(device: str, claim: str, scale: str, *arms: str):
@@ -85,3 +89,69 @@ def test_a_plan_prints_the_search_with_its_bases(monkeypatch, tmp_path, capsys, 
         "study search relu_sooner --scale smoke --base C-2012,B-today --arms sigmoid` runs it; then `plan` shows the runs."
     )
     assert capsys.readouterr().out.splitlines()[-1].endswith(command)
+
+
+# ---- What a plan prints --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(planned, monkeypatch, capsys):
+    """shown(line): the lines that `plan` prints."""
+
+    def cost(planned_runs) -> Cost:
+        return Cost(1.0, "", f"{len(planned_runs)} runs in a moment.")
+
+    monkeypatch.setattr(plan_verb, "pace_of", lambda machine: SimpleNamespace(cost=cost))
+    monkeypatch.setattr(planning, "pace_of", lambda machine: SimpleNamespace(cost=cost))
+
+    def lines(line: str) -> list[str]:
+        assert main(["plan", *line.split(), "--device", "cpu"]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def test_a_plan_of_several_claims_has_a_line_for_each_and_their_scale_and_machine_once(shown):
+    lines = shown("depth bias_init weight_decay --scale shapes")
+    assert len(lines) == 2 + 3 + 2
+    assert lines[0].startswith("Scale shapes: ") and lines[1].startswith("Machine: ")
+    assert [line.split(": ")[0] for line in lines[2:5]] == ["  depth", "  bias_init", "  weight_decay"]
+    assert all(line.endswith(" runs in a moment.") for line in lines[2:5])
+    assert lines[5].endswith("study plan CLAIM --scale shapes` shows the arms and the margin of a claim.")
+    assert lines[6].startswith("All together")
+
+
+@pytest.mark.parametrize("line", ["depth --scale shapes", "depth bias_init --scale shapes --arms all"])
+def test_a_plan_of_one_claim_or_of_named_arms_lists_them(shown, line):
+    lines = shown(line)
+    assert any(line.startswith("  ALEXNET_32") and "learning rate" in line for line in lines)
+    assert any(line.startswith("  margin on ") for line in lines)
+
+
+@pytest.mark.parametrize(("test_images", "is_too_few"), [(24, True), (199, True), (200, False), (0, False)])
+def test_own_images_of_which_one_is_worth_more_than_the_margin_cannot_show_no_effect(
+    tmp_path, monkeypatch, test_images, is_too_few
+):
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    asked = ClaimAtScale("depth", all_claims()["depth"], "own-pets-32px-3classes-96images", "as asked")
+    (line,) = plan_verb.margin_lines(asked, ["ALEXNET_32"], (), test_images)
+    assert ("seeds of each arm" in line) is not is_too_few
+    if test_images == 24:
+        told = 'one image is 4.2 points and the margin is 0.5, so this set cannot show "no effect"'
+        assert line == f"24 test images: {told}"
+
+
+def test_the_number_of_test_images_means_nothing_to_training_errors_and_to_the_studys_own_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    for name, scale in (("weight_decay", "own-pets-32px-3classes-96images"), ("depth", "shapes")):
+        (line,) = plan_verb.margin_lines(ClaimAtScale(name, all_claims()[name], scale, ""), ["ALEXNET_32"], (), 24)
+        assert line.startswith("margin")
+
+
+def test_own_images_are_told_as_they_are_and_other_scales_with_why_they_were_chosen():
+    claim, why = all_claims()["depth"], "24 test images"
+    own = ClaimAtScale("depth", claim, "own-pets-32px-3classes-96images", why).headline(ON["cpu"], "f00d")
+    assert "(fingerprint f00d). 24 test images.\n" in own
+    assert "(fingerprint f00d). Chosen: as asked.\n" in ClaimAtScale("depth", claim, "shapes", "as asked").headline(
+        ON["cpu"], "f00d"
+    )

@@ -12,8 +12,9 @@ from helpers import made_up_result, small_run
 
 from alexnet.training.history import Point
 from study.cli.console import Console
-from study.cli.progress import RunProgress, value_of
+from study.cli.progress import RunProgress, value_of, values_words
 
+ERROR = "epochs to 25% training error"
 PLANNED_RUNS = [small_run(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
 
 
@@ -32,15 +33,15 @@ def test_a_run_that_ends_is_told_with_all_seeds_of_its_arm_and_the_time_left(cap
     end(progress, PLANNED_RUNS[0])
     end(progress, PLANNED_RUNS[2], 4.5)
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("[1/6 runs] A-today relu, 1 of 3 seeds: 4.00; seed 0 reached; about ")
-    assert second.startswith("[2/6 runs] A-today relu, 2 of 3 seeds: 4.00, 4.50; seed 1 reached; about ")
+    assert first.startswith(f"[1/6 runs] A-today relu, 1 of 3 seeds: {ERROR} 4.00; seed 0 reached; about ")
+    assert second.startswith(f"[2/6 runs] A-today relu, 2 of 3 seeds: {ERROR} 4.00, 4.50; seed 1 reached; about ")
     assert first.endswith(" s left")
 
 
 def test_the_last_run_leaves_no_time_and_runs_from_before_are_counted(capsys):
     progress = of(PLANNED_RUNS[-1:], done=PLANNED_RUNS[:-1])
     end(progress, PLANNED_RUNS[-1])
-    assert capsys.readouterr().out == "[1/1 run] A-today tanh, 3 of 3 seeds: 2 from before, 4.00; seed 2 reached\n"
+    assert capsys.readouterr().out == f"[1/1 run] A-today tanh, 3 of 3 seeds: 2 from before, {ERROR} 4.00; seed 2 reached\n"
 
 
 def test_a_run_that_was_lost_and_then_trained_counts_once():
@@ -50,7 +51,7 @@ def test_a_run_that_was_lost_and_then_trained_counts_once():
     progress.again(PLANNED_RUNS[0])
     assert not progress.ended and progress.line_of(("relu_sooner", "A-today", "relu")).endswith("0 of 3 seeds")
     end(progress, PLANNED_RUNS[0])
-    assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith("1 of 3 seeds: 4.00")
+    assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith(f"1 of 3 seeds: {ERROR} 4.00")
 
 
 def test_a_run_without_a_number_is_told_by_how_it_ended():
@@ -60,6 +61,20 @@ def test_a_run_without_a_number_is_told_by_how_it_ended():
     assert value_of(depth, replace(never, outcome="diverged")) == "diverged"
     assert value_of(depth, replace(never, outcome="finished", test_error_ten_views=0.3125)) == "31.25"
     assert value_of(replace(PLANNED_RUNS[0], claim="column_colour"), never) == "finished"  # its number is in its weights
+
+
+@pytest.mark.parametrize(
+    ("claim", "values", "told"),
+    [
+        ("response_norm", ["48.05"], "test error ten views 48.05%"),
+        ("response_norm", ["lost", "48.05", "diverged", "47.90"], "lost, test error ten views 48.05%, diverged, 47.90%"),
+        ("ten_views", ["-1.20", "0.10"], "test error, ten views minus one -1.20 points, 0.10 points"),
+        ("relu_sooner", ["> 6", "4.00"], "epochs to 25% training error > 6, 4.00"),
+        ("column_colour", ["finished"], "finished"),
+    ],
+)
+def test_a_number_is_told_with_what_it_is_and_its_unit(claim, values, told):
+    assert values_words(claim, values) == told
 
 
 # ---- On a terminal ---------------------------------------------------------------------------------------------------
@@ -103,7 +118,10 @@ def test_on_a_terminal_each_arm_has_one_line_that_grows():
             end(progress, planned)
         progress.so_far("A-today", "x1.00 [0.90, 1.11] with 2 runs on here; unfinished, 0 of 4 looks taken")
     *arms, so_far, last = terminal.screen
-    assert arms == ["  A-today relu, 2 of 3 seeds: 4.00, 4.00", "  A-today tanh, 2 of 3 seeds: 4.00, 4.00"]
+    assert arms == [
+        f"  A-today relu, 2 of 3 seeds: {ERROR} 4.00, 4.00",
+        f"  A-today tanh, 2 of 3 seeds: {ERROR} 4.00, 4.00",
+    ]
     assert so_far.startswith("    so far, A-today: x1.00 [0.90, 1.11] with 2 runs on here; unfinished")
     assert last.startswith("[4/6 runs] about ") and " left" in last
 

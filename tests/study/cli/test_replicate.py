@@ -318,7 +318,7 @@ def test_what_has_no_runs_is_refused_with_the_command_that_trains_them_at_that_s
     monkeypatch.setenv("RESULTS_DIR", str(folder / "empty"))
     (folder / "empty").mkdir()
     assert main([*COMMAND, "--base", "SMA*"]) == 2
-    assert capsys.readouterr().err.endswith(" python -m study run question --scale shapes --base 'SMA*'` makes them\n")
+    assert capsys.readouterr().err.endswith("python -m study run question --scale shapes --base 'SMA*'` makes them\n")
 
 
 def test_other_numbers_of_pairs_than_were_fixed_are_refused(folder, trainer, capsys):

@@ -84,11 +84,14 @@ def test_a_short_step_is_measured_with_its_whole_batch_and_a_long_one_scaled_up(
 
 
 @pytest.mark.parametrize(("load", "source"), [(0.2, "a calibration on"), (1.6, "a calibration beside other work")])
-def test_a_calibration_beside_other_work_says_so(tmp_path, monkeypatch, load, source):
+def test_a_calibration_beside_other_work_says_so_in_plain_words(tmp_path, monkeypatch, load, source):
     monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
     monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
     monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
-    assert cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost([small_run()]).source.startswith(source)
+    found = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost([small_run()])
+    busy = ", which was busy: may be too high" if load > 1 else ""
+    assert found.source.startswith(source)
+    assert found.words.endswith(f", estimated from a short test on this machine{busy}.")
 
 
 @pytest.mark.slow

@@ -154,7 +154,10 @@ def test_without_its_package_an_executor_is_refused_and_nothing_is_written(tmp_p
     assert main(["run", "relu_sooner", "--scale", "smoke", "--executor", name]) == 2
     out, error = capsys.readouterr()
     assert out == "" and len(error.splitlines()) == 1
-    assert error.startswith(f"EXECUTOR: {name!r} needs the package {package}") and f"pip install {package}" in error
+    assert (
+        error.startswith(f"EXECUTOR: {name!r} needs the package {package}")
+        and f"`pip install '.[{name}]'` in the checkout" in error
+    )
     assert not list(tmp_path.iterdir())
 
 
