@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -72,8 +72,9 @@ class Findings:
     """The findings of all claims, and the tables' runs."""
 
     found: tuple[Finding, ...]
-    stale: pd.DataFrame  # runs that no claim asks for any more: listed, never used
+    stale: pd.DataFrame  # runs that their claim does not ask for any more: listed, never used
     runs: pd.DataFrame
+    left_out: Mapping[str, int] = field(default_factory=dict)  # runs of claims that are not here, by the claim's name
 
 
 def find(
@@ -105,8 +106,17 @@ def find(
     judged = with_splits(judged_together(cases.found, claims, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
-    is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
-    return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
+    is_here = [_is_here(name, claims) for name in looked_at.claim]
+    left_out = Counter(name for name, here in zip(looked_at.claim, is_here, strict=True) if not here)
+    used = [name in cases.used for name in tables.names_of(looked_at)]
+    is_stale = [here and not used for here, used in zip(is_here, used, strict=True)]
+    return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at, dict(sorted(left_out.items())))
+
+
+def _is_here(name: str, claims: Mapping[str, Claim]) -> bool:
+    """Return whether a claim that runs were made for has its file here. Without it they have no verdict, but where another
+    claim asks for the same runs, that one uses them."""
+    return (question_of(name) if is_at_own_rates(name) else name) in claims
 
 
 def find_in(files: Mapping[str, bytes], named: str) -> Findings:

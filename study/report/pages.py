@@ -33,6 +33,7 @@ from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
+from study.report.left_out import left_out_pages, left_out_words
 from study.report.limitations import limitations
 from study.report.overview import ABOUT, GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
@@ -134,6 +135,8 @@ def describe(
         "hard": hard(findings),
         "deviations": deviations(findings),
         "limitations": limitations(findings, all_claims()),
+        "left_out": left_out_words(findings),
+        "left_out_pages": left_out_pages(findings, folder),
         "of_all": holds_for_all(found),
         "regimes": regimes_table(found),
         "other_errors": other_errors_table(found),
