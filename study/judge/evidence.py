@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, run_key
 from alexnet.training.history import Point
-from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
+from study.judge.arms import ArmEvidence, ArmRun, guesses, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Finding, judged_together
 from study.judge.keys_asked import KeysAsked
@@ -73,7 +73,7 @@ class Findings:
 
     found: tuple[Finding, ...]
     stale: pd.DataFrame  # runs that their claim does not ask for any more: listed, never used
-    runs: pd.DataFrame
+    runs: pd.DataFrame  # rows of runs.csv, and each run's training error at its end
     left_out: Mapping[str, int] = field(default_factory=dict)  # runs of claims that are not here, by the claim's name
 
 
@@ -90,6 +90,7 @@ def find(
     taken. `scales`: judge only these, with the same verdicts in less time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
+    runs = runs.assign(train_error=_at_the_end(curves, "train_error").reindex(tables.names_of(runs)).to_numpy())
     rules, replications = RULES.read(folder), REPLICATIONS.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(folder, scale, claims)
@@ -129,6 +130,12 @@ def find_in(files: Mapping[str, bytes], named: str) -> Findings:
             return find(Path(copy))
         except Refused as error:
             raise Refused(str(error).replace(copy, named)) from None
+
+
+def _at_the_end(curves: pd.DataFrame, column: str) -> pd.Series:
+    """Return the last value of a column of curves.csv, by key and machine; NaN where it was not measured there."""
+    last = curves.drop_duplicates(tables.NAME, keep="last")
+    return pd.Series(last[column].to_numpy(), index=pd.MultiIndex.from_frame(last[tables.NAME]))
 
 
 def _curve_reader(curves: pd.DataFrame) -> CurveOf:
@@ -326,6 +333,7 @@ def _run(claim: Claim, row: Mapping[str, Any], read: Read) -> ArmRun:
         started=row["started"],
         weights=row["weights_sha256"],
         learned_nothing=learned_nothing(row),
+        guesses=guesses(row),
         test_images=_count(row.get("test_images")),
         wrong=lambda error: read.answers.wrong(row, error),
     )

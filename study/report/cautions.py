@@ -33,6 +33,7 @@ def _of_runs(finding: Finding) -> Iterator[str]:
         )
     elif look.failures:
         yield f"{capital(no_result_words(look.failures, finding.arms))}."
+    yield from _of_guessing(finding)
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
             "Runs that never arrived count with the whole budget. If one arm spreads much more than the other, such a ratio "
@@ -47,6 +48,22 @@ def _of_runs(finding: Finding) -> Iterator[str]:
         yield f"The pairs are from several machines, {machine_words(look.machines)}; {agree}."
     if finding.each_seed_once:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
+
+
+def _of_guessing(finding: Finding) -> Iterator[str]:
+    """Yield which runs learned their training images and are no better than guessing on the test images."""
+    compared = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
+    runs = {arm.label: [run for run in arm.runs if run.guesses and not run.failed] for arm in compared}
+    counts = [
+        f"{len(runs[arm.label])} of {counted(len(arm.runs), 'run')} of {arm.label}" for arm in compared if runs[arm.label]
+    ]
+    images = max((run.test_images or 0 for own in runs.values() for run in own), default=0)
+    if counts:
+        be = "is" if sum(map(len, runs.values())) == 1 else "are"
+        yield (
+            f"{capital(' and '.join(counts))} {be} no better than guessing on the {counted(images, 'test image')}, but better on "
+            "the training images: so few test images say little about a single run."
+        )
 
 
 def _of_seeds_on_machines(finding: Finding, once: Difference) -> Iterator[str]:

@@ -66,3 +66,15 @@ def test_another_split_of_the_same_images_is_told_beside(results):
 def test_the_scale_of_own_images_is_in_its_name_alone():
     scale = scale_named(LABEL)
     assert (scale.data, scale.side, scale.train_images, scale.diff["model.classes"]) == ("own-pets-32px", 32, 160, 3)
+
+
+def test_a_run_that_only_the_few_test_images_cannot_tell_from_guessing_keeps_its_result_and_is_named(tmp_path):
+    """Of 40 test images 28 wrong, where guessing has 26: the training images, with 40% errors, were learned."""
+    made = runs(LABEL, "0123456789ab", 2)
+    poor = np.arange(IMAGES) < 28
+    at = next(at for at, one in enumerate(made) if one.asked.arm == "none")
+    made[at] = replace(made[at], test_error=float(poor.mean()), answers=answers_of(~poor))
+    tables.merge(tmp_path, made)
+    (found,) = only(tmp_path)
+    assert found.verdict.look.failures == () and found.verdict.effect.estimate == pytest.approx(5.0)
+    assert "1 of 3 runs of none is no better than guessing on the 40 test images, but better on the training" in why(found)
