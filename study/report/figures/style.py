@@ -177,7 +177,8 @@ def every_run(
     axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], judged: Judged, color: str
 ) -> None:
     """Draw every run of an arm that has a value as a point in the row, at `places` (one per run). Points are shifted so that
-    they overlap less. The shape shows the machine; runs that the verdict uses are filled, and those without a result are crosses."""
+    they overlap less. The shape shows the machine; runs that the verdict uses are filled, those without a result are
+    crosses."""
     there = [(place, run) for place, run in zip(places, arm.runs, strict=True) if place is not None]
     spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
     size = 6 if len(there) < 12 else 4.5
