@@ -170,3 +170,12 @@ def test_where_no_pair_is_left_with_a_result_nothing_says_that_none_was_run_or_t
 
 def test_the_estimate_of_the_runs_with_a_result_is_said_to_be_from_these(with_an_idle_run):
     assert "1 of 3 runs of none did not learn. The estimate is from the other runs. The verdict" in why(with_an_idle_run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds, is_said", [((0, 1, 2, 3, 4), True), ((0, 1, 2), False)])
+def test_where_a_mean_is_of_other_seeds_than_the_comparison_the_page_says_so_once(tmp_path, seeds, is_said):
+    tables.merge(tmp_path, [run for run in runs_of(3) if run.seed in seeds])
+    write_report(tmp_path)
+    page = (tmp_path / "claims" / "response_norm.md").read_text()
+    assert page.count('So "against control" is not simply the difference of two means.') == is_said
