@@ -1,7 +1,7 @@
 """`merge`: adds other people's results to the folder of results."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ def add_to(verbs: Verbs) -> None:
 def merge(args: argparse.Namespace) -> None:
     from study.judge.machines import agreement
     from study.record.merging import check_folders, put_together
+    from study.report.left_out import left_out_words
 
     folder = results_dir()
     check_folders(folder, args.folders)
@@ -50,9 +51,11 @@ def merge(args: argparse.Namespace) -> None:
             write_atomically(folder / "figures" / name, content)
     agreements = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
     if args.json:
-        print_json(_as_json(merged, agreements))
+        print_json(_as_json(merged, agreements, findings.left_out))
     else:
         print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, agreements)]))
+        if words := left_out_words(findings):
+            print(words)
         print(f"next: {command_line('report')}")
 
 
@@ -113,13 +116,14 @@ def _line(agreement: "tuple[Finding, Agreement | None]") -> str:
     return f"{where}: {answer}: {each}"
 
 
-def _as_json(merged: "Merged", agreements: "Sequence[tuple[Finding, Agreement | None]]") -> dict:
+def _as_json(merged: "Merged", agreements: "Sequence[tuple[Finding, Agreement | None]]", left_out: Mapping[str, int]) -> dict:
     return {
         "new_runs": {str(path): count for path, count in merged.new.items()},
         "known_runs": {str(path): count for path, count in merged.known.items()},
         "same_bits_on_two_machines": merged.same_bits,
         "other_bits": [asdict(found) for found in merged.other_bits],
         "notes": merged.notes,
+        "left_out": dict(left_out),
         "machines": [
             {
                 "claim": one.claim_name,

@@ -20,9 +20,12 @@ def write_pages(args: argparse.Namespace) -> None:
     if not (folder / "runs.csv").is_file():
         raise Refused(f"RESULTS_DIR: no runs.csv in {folder}, so there is nothing to report; `run` makes it")
     from study.judge.evidence import find
+    from study.report.left_out import left_out_words
     from study.report.pages import write_report
     from study.report.verdict_files import write_verdicts
 
     findings = find(writable(folder, "RESULTS_DIR"))
     for path in [*write_report(folder, findings), *write_verdicts(folder, findings)]:
         print(path)
+    if words := left_out_words(findings):
+        print(words)

@@ -251,6 +251,7 @@ def conclude(
     from study.report.all_findings import page_of
     from study.report.conclusions import in_two_sentences, next_words
     from study.report.figures.draw import drawn_of
+    from study.report.left_out import left_out_words
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
     from study.report.verdict_table import verdict_table
@@ -278,6 +279,8 @@ def conclude(
     write_summaries(findings, places, results, place.spool_dir, console.say)
     own = {results / page_of(finding.question) for finding in judged}
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results or path in own))
+    if left_out := left_out_words(findings):
+        console.say(left_out)
     words, why = ["list"], "every verdict"
     if len(plans) == 1:
         words, why = next_words(plans[0].asked.name, plans[0].asked.scale, judged, _is_there)

@@ -11,6 +11,7 @@ from scipy import stats
 from alexnet.recipe import Recipe
 from alexnet.training.history import FAILED
 from study.judge.intervals import Share, Times, share_of_runs
+from study.questions.scales import trained_on
 
 Block = tuple[str, int]
 """Machine and seed."""
@@ -39,6 +40,7 @@ class ArmRun:
     started: str = ""  # when it began, sortable; empty where unknown
     weights: str = ""  # digest of the trained weights; empty where unknown
     learned_nothing: bool = False  # whether it is no better than always giving the same answer
+    guesses: bool = False  # whether this is so on its test images, though it may have learned its training images
     test_images: int | None = None  # number that it was tested on; None in older rows without it
     wrong: Callable[[str], NDArray | None] = lambda error: None
     """Given the column of an error, returns how wrong each answer is, [images], from 0 to 1; None where none were kept."""
@@ -155,16 +157,43 @@ class ArmEvidence:
 def learned_nothing(row: Mapping[str, Any]) -> bool:
     """Return whether a run is no better than a network that always answers the commonest training class.
 
-    That is so where all its answers are the same, or where its test error (top-1, centre view) is not significantly below that
-    of such a network, by a binomial test over the test images at DOUBT. Where nearly all test images are of the commonest
-    class, no error is low enough and the answer is always True. False where it is not known: in older rows without these
-    columns, and for runs that diverged or stalled, which have no test error."""
-    values = [row.get(name) for name in ("test_error", "chance_error", "predicted_classes", "test_images")]
-    known = [float(value) for value in values if value is not None and not pd.isna(value)]
-    if len(known) < len(values):
+    That is so where all its answers are the same, or where neither its test error (see `guesses`) nor its training error is
+    significantly below that of such a network. So few test images, on which nothing is significant, are not held against a run
+    that learned its training images. On these, guessing is taken to err as often as on the test images. In rows without a
+    training error the test error alone decides. False where it is not known: in older rows without these columns, and for runs
+    that diverged or stalled, which have no test error."""
+    known = _numbers(row, *TESTED)
+    if known is None:
         return False
-    error, chance, classes, images = known
-    return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT
+    return known[2] <= 1 or (guesses(row) and not _learned_its_training_images(row))
+
+
+def guesses(row: Mapping[str, Any]) -> bool:
+    """Return whether a run's test error (top-1, centre view) is not significantly below that of a network that always answers
+    the commonest training class, by a binomial test over the test images at DOUBT. Where nearly all test images are of this
+    class, no error is low enough and the answer is always True. False where it is not known."""
+    known = _numbers(row, *TESTED)
+    return known is not None and not _is_below(known[0], known[3], known[1])
+
+
+TESTED = ("test_error", "chance_error", "predicted_classes", "test_images")
+"""Columns of runs.csv that say whether a run is better than guessing."""
+
+
+def _learned_its_training_images(row: Mapping[str, Any]) -> bool:
+    known = _numbers(row, "train_error", "chance_error")
+    return known is not None and _is_below(known[0], trained_on(row["scale"]), known[1])
+
+
+def _is_below(error: float, images: float, chance: float) -> bool:
+    """Return whether an error over so many images is significantly below `chance`, at DOUBT."""
+    return float(stats.binom.cdf(round(error * images), images, chance)) <= DOUBT
+
+
+def _numbers(row: Mapping[str, Any], *names: str) -> list[float] | None:
+    """Return the values of a row's columns; None where one is not known."""
+    known = [float(value) for value in map(row.get, names) if value is not None and not pd.isna(value)]
+    return known if len(known) == len(names) else None
 
 
 def share_that_show(runs: Sequence[ArmRun], p: float) -> tuple[Share, list[ArmRun]]:

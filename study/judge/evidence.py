@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, run_key
 from alexnet.training.history import Point
-from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
+from study.judge.arms import ArmEvidence, ArmRun, guesses, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Finding, judged_together
 from study.judge.keys_asked import KeysAsked
@@ -72,8 +72,9 @@ class Findings:
     """The findings of all claims, and the tables' runs."""
 
     found: tuple[Finding, ...]
-    stale: pd.DataFrame  # runs that no claim asks for any more: listed, never used
-    runs: pd.DataFrame
+    stale: pd.DataFrame  # runs that their claim does not ask for any more: listed, never used
+    runs: pd.DataFrame  # rows of runs.csv, and each run's training error at its end
+    left_out: Mapping[str, int] = field(default_factory=dict)  # runs of claims that are not here, by the claim's name
 
 
 def find(
@@ -89,6 +90,7 @@ def find(
     taken. `scales`: judge only these, with the same verdicts in less time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
+    runs = runs.assign(train_error=_at_the_end(curves, "train_error").reindex(tables.names_of(runs)).to_numpy())
     rules, replications = RULES.read(folder), REPLICATIONS.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(folder, scale, claims)
@@ -105,8 +107,17 @@ def find(
     judged = with_splits(judged_together(cases.found, claims, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
-    is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
-    return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
+    is_here = [_is_here(name, claims) for name in looked_at.claim]
+    left_out = Counter(name for name, here in zip(looked_at.claim, is_here, strict=True) if not here)
+    used = [name in cases.used for name in tables.names_of(looked_at)]
+    is_stale = [here and not used for here, used in zip(is_here, used, strict=True)]
+    return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at, dict(sorted(left_out.items())))
+
+
+def _is_here(name: str, claims: Mapping[str, Claim]) -> bool:
+    """Return whether a claim that runs were made for has its file here. Without it they have no verdict, but where another
+    claim asks for the same runs, that one uses them."""
+    return (question_of(name) if is_at_own_rates(name) else name) in claims
 
 
 def find_in(files: Mapping[str, bytes], named: str) -> Findings:
@@ -119,6 +130,12 @@ def find_in(files: Mapping[str, bytes], named: str) -> Findings:
             return find(Path(copy))
         except Refused as error:
             raise Refused(str(error).replace(copy, named)) from None
+
+
+def _at_the_end(curves: pd.DataFrame, column: str) -> pd.Series:
+    """Return the last value of a column of curves.csv, by key and machine; NaN where it was not measured there."""
+    last = curves.drop_duplicates(tables.NAME, keep="last")
+    return pd.Series(last[column].to_numpy(), index=pd.MultiIndex.from_frame(last.loc[:, list(tables.NAME)]))
 
 
 def _curve_reader(curves: pd.DataFrame) -> CurveOf:
@@ -316,6 +333,7 @@ def _run(claim: Claim, row: Mapping[str, Any], read: Read) -> ArmRun:
         started=row["started"],
         weights=row["weights_sha256"],
         learned_nothing=learned_nothing(row),
+        guesses=guesses(row),
         test_images=_count(row.get("test_images")),
         wrong=lambda error: read.answers.wrong(row, error),
     )

@@ -177,6 +177,12 @@ def _own_scale(label: str) -> Scale:
     )
 
 
+def trained_on(label: str) -> int:
+    """Return how many images a run at this scale is trained on."""
+    scale = scale_named(label)
+    return scale.diff.get("data.train_images") or scale.train_images
+
+
 def trained_long_enough(base: Recipe, train_images: int) -> dict[str, Any]:
     """Return the changes that a base needs to learn on few images: smaller batches, more epochs, and at most one in
     LEAST_TRAINED images for validation. The epochs, rate changes and test intervals are all multiplied by one factor, so that

@@ -8,8 +8,10 @@ from study.judge.family import Finding, machine_words
 from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import changes_scale
+from study.questions.measures import AtEnd
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike, Interaction
+from study.record.answers import MEASURES
 from study.report.effect_tables import one_view_differs
 from study.report.phrases import effect_words, no_result_words, number, p_value
 from study.report.replications import replication_sentence
@@ -27,12 +29,14 @@ def _of_runs(finding: Finding) -> Iterator[str]:
     if verdict.direction == "did not learn":
         yield "No run was better than always giving the same answer, so there is nothing to compare."
     elif look.by_ranks:
+        others = " The estimate is from the other runs." if look.effect.estimate == look.effect.estimate else ""
         yield (
-            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is from the other runs. The "
-            "verdict uses the ranks of all runs, with those without a result ranked worst, and cannot be no effect."
+            f"{capital(no_result_words(look.failures, finding.arms))}.{others} The verdict "
+            "uses the ranks of all runs, with those without a result ranked worst, and cannot be no effect."
         )
     elif look.failures:
         yield f"{capital(no_result_words(look.failures, finding.arms))}."
+    yield from _of_guessing(finding)
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
             "Runs that never arrived count with the whole budget. If one arm spreads much more than the other, such a ratio "
@@ -47,6 +51,22 @@ def _of_runs(finding: Finding) -> Iterator[str]:
         yield f"The pairs are from several machines, {machine_words(look.machines)}; {agree}."
     if finding.each_seed_once:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
+
+
+def _of_guessing(finding: Finding) -> Iterator[str]:
+    """Yield which runs learned their training images and are no better than guessing on the test images."""
+    compared = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
+    runs = {arm.label: [run for run in arm.runs if run.guesses and not run.failed] for arm in compared}
+    counts = [
+        f"{len(runs[arm.label])} of {counted(len(arm.runs), 'run')} of {arm.label}" for arm in compared if runs[arm.label]
+    ]
+    images = max((run.test_images or 0 for own in runs.values() for run in own), default=0)
+    if counts:
+        be = "is" if sum(map(len, runs.values())) == 1 else "are"
+        yield (
+            f"{capital(' and '.join(counts))} {be} no better than guessing on the {counted(images, 'test image')}, but better "
+            "on the training images: so few test images say little about a single run."
+        )
 
 
 def _of_seeds_on_machines(finding: Finding, once: Difference) -> Iterator[str]:
@@ -101,7 +121,7 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
     look = finding.verdict.look
     limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
-        yield "It is about these test images alone: the effect of others is not known for this measure, or was not kept."
+        yield f"It is about these test images alone: {_why_these_images_alone(finding)}."
     else:
         words = (
             f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
@@ -114,6 +134,16 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
         each = ", ".join(f"{value:+.2f}" for value in finding.splits[0])
         splits = counted(len(finding.splits[0]), "split")
         yield f"{splits} of these images gave {each}; over splits it is {effect_words(finding.splits[1])}."
+
+
+def _why_these_images_alone(finding: Finding) -> str:
+    """Return why the error from the test images is not known, although the images are the user's own."""
+    measure, effect = finding.claim.measure, finding.verdict.look.effect
+    if not isinstance(measure, AtEnd) or measure.of not in MEASURES:
+        return "for this measure, what others would give is not computed"
+    if not (isinstance(effect, Difference) and effect.standard_error > 0):
+        return "what others would give takes two pairs with a result, or more"
+    return "which of them each run answered correctly was not kept"
 
 
 def limit_words(limit: Limit) -> str:

@@ -86,6 +86,7 @@ def _base(finding: Finding) -> dict[str, Any]:
         "does_not_show": list(referee.does_not_show(finding)),
         "cost": referee.cost_words(finding),
         "diff": diff or f"as {finding.claim.default_bases[0]}",
+        "has_other_seeds": _has_other_seeds(finding),
         "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
         "runs": [
             {
@@ -141,6 +142,15 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
             [error / 100 for run in arm.with_a_result if (error := run.at_end.get("train_error")) is not None]
         ),
     }
+
+
+def _has_other_seeds(finding: Finding) -> bool:
+    """Return whether an arm's own mean is of other seeds or machines than its comparison with the control, so that the
+    difference of the two means is another number."""
+    is_time = finding.claim.measure.kind == "time"  # a run that never arrived counts with its budget
+    blocks = {arm.label: set(arm.by_block if is_time else arm.results_by_block) for arm in finding.arms}
+    control = blocks.get(finding.claim.rule.control)
+    return control is not None and any(blocks[label] != control for label in blocks if label in finding.effects)
 
 
 def _runs(arm: ArmEvidence) -> list[str]:

@@ -15,7 +15,8 @@ def in_two_sentences(finding: Finding) -> str:
         return f"{verdict} No run learned anything, so its numbers say nothing."
     number, where = phrases.observed_words(finding), f"{finding.data} on {finding.machine}"
     unfinished = ", unfinished" if finding.verdict.direction == "incomplete" else ""
-    here = f"Here it is {number}{unfinished}, with {phrases.runs_words(finding)} on {where}"
+    is_there = f"it is {number}" if number != phrases.NOT_COMPARED else "there is no estimate yet"
+    here = f"Here {is_there}{unfinished}, with {phrases.runs_words(finding)} on {where}"
     return f"{verdict} {here}; {phrases.paper_says(finding.claim)}."
 
 

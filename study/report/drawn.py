@@ -93,6 +93,7 @@ def _arm(finding: Finding, arm: ArmEvidence, y: int, place: Any, gone: int) -> d
         there = run.value is not None
         words = phrases.value_words(arm, run.value, finding.claim) + ("" if there else f" ({run.outcome})")
         words = phrases.NOT_MEASURED if run in unmeasured else words
+        words += " (did not learn, left out)" * (there and run.failed)
         machine = f", {run.machine}" if several else ""
         points.append({
             "x": _round(place(run.value)) if there else _round(place(float(arm.budget_epochs))) if is_time else gone,

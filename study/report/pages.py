@@ -33,6 +33,7 @@ from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
+from study.report.left_out import left_out_pages, left_out_words
 from study.report.limitations import limitations
 from study.report.overview import ABOUT, GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
@@ -71,6 +72,20 @@ SHOWS = {
     TOGETHER: "What each part is worth on average over the others, in each regime",
 }
 """What these pictures show, by the end of the file's name."""
+
+
+def checkout_of(folder: Path) -> Path | None:
+    """Return the checkout that a folder is in: the nearest folder above it that has the study's documents."""
+    return next((above for above in folder.resolve().parents if (above / "docs" / "statistics.md").is_file()), None)
+
+
+def whereabouts(folder: Path) -> dict[str, str]:
+    """Return how pages of this folder lead to the documents (`docs`, ends with "/"), and the folder's path in its checkout
+    (`here`). Both are empty outside of a checkout, where pages name the documents without a link."""
+    if (top := checkout_of(folder)) is None:
+        return {"docs": "", "here": ""}
+    path = folder.resolve().relative_to(top)
+    return {"docs": "../" * len(path.parts) + "docs/", "here": path.as_posix()}
 
 
 def _overview(findings: Findings, folder: Path) -> list[Path]:
@@ -115,6 +130,7 @@ def describe(
     runs, found = findings.runs, findings.found
     chosen, groups = facts(found), grouped(findings)
     sections = [claim_section(group, pictures[name]) for name, group in groups.items()]
+    is_study = whereabouts(folder)["here"] == "results"
     return {
         "sections": sections,
         "claims": claim_pages(list(groups.values()), sections),
@@ -134,13 +150,17 @@ def describe(
         "hard": hard(findings),
         "deviations": deviations(findings),
         "limitations": limitations(findings, all_claims()),
+        "left_out": left_out_words(findings),
+        "left_out_pages": left_out_pages(findings, folder),
         "of_all": holds_for_all(found),
         "regimes": regimes_table(found),
         "other_errors": other_errors_table(found),
         "replications": replications_table(found),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
-        "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
+        **whereabouts(folder),
+        "is_study": is_study,
+        "not_run": table(list(_not_run(findings, is_study)), keep=("claim", "scale", "base", "arms")),
         "stale": counted(len(findings.stale), "row") if len(findings.stale) else "",
         "machines": table(_unique(runs, ["machine", "torch", "python", "git_commit"])),
         "data": table(_unique(runs, ["data", "data_fingerprint"]), keep=("data",)),
@@ -148,12 +168,14 @@ def describe(
     }
 
 
-def _not_run(findings: Findings) -> Iterator[dict]:
-    """Yield what claims ask for and has no runs: for each claim and scale, the bases and arms."""
+def _not_run(findings: Findings, is_study: bool) -> Iterator[dict]:
+    """Yield what claims ask for and has no runs: for each claim and scale, the bases and arms. Outside of the study's own
+    folder only for the claims and scales that have some run: nobody else set out to run them all."""
     there = {(finding.claim_name, finding.scale, finding.base, arm.label) for finding in findings.found for arm in finding.arms}
+    begun = {(finding.claim_name, finding.scale) for finding in findings.found}
     for name, claim in all_claims().items():
         for scale, role in claim.fixed_scales.items():
-            if role == "machinery":
+            if role == "machinery" or not (is_study or (name, scale) in begun):
                 continue
             for base, recipe in claim.bases.items():
                 missing = [arm.label for arm in claim.arms if (name, scale, base, arm.label) not in there]

@@ -34,9 +34,12 @@ def verdict_table(found: Sequence[Finding]) -> str:
                 " ".join(phrases.value_words(arm, value, finding.claim).replace(" ", "") for value in arm.values),
             ))  # fmt: skip
         lines += [f"  {line}" for line in aligned(rows)]
+        observed, paper = phrases.observed_words(finding), phrases.reported_words(finding.claim)
+        numbers = f"observed {observed}, paper {paper}"
+        if observed == phrases.NOT_COMPARED:
+            numbers = f"no estimate yet (paper: {paper})"
         lines.append(
-            f"  observed {phrases.observed_words(finding)}, paper {phrases.reported_words(finding.claim)}: "
-            f"{sentences.verdict_words(finding)}; "
+            f"  {numbers}: {sentences.verdict_words(finding)}; "
             f"look {sentences.look_words(finding.verdict)} with {phrases.runs_words(finding)}, more needed: "
             f"{sentences.more_seeds_words(finding)}"
         )

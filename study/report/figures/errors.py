@@ -35,7 +35,7 @@ PANEL = 5.2
 """Width of a base's panel in inches, with the names of its arms."""
 LEAST_RUNS = 3
 """An interval of two runs is so wide that it would dominate the axis."""
-HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, from {LEAST_RUNS} runs on."
+HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, drawn from {LEAST_RUNS} runs on."
 JUDGED, ALL_RUNS = "judged", "all runs"
 
 
@@ -194,6 +194,9 @@ def _effect_words(finding: Finding) -> str:
     if needed > 1 and not control.ensemble:
         there = len(control.known)
         return f"{words}, with {there} of the {needed} nets" if there < needed else f"{words}: the nets are not averaged yet"
+    treated = [arm for arm in finding.arms if arm.label in finding.claim.rule.treated_arms]
+    if any(set(arm.by_block) & set(control.by_block) for arm in treated):
+        return "no estimate: too few pairs have a result"
     return f"{words}: no seed has a run of both" if finding.claim.rule.treated_arms else words
 
 

@@ -150,7 +150,7 @@ def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
     rates = {AT_SHARED: SHARED_LINE, AT_OWN: OWN_LINE} if any(one.at_own_rates for one in found) else {}
     return {
         "filled: a direction is decided": mark("o", markersize=6.5),
-        "hollow: undecided": mark("o", **hollow),
+        "hollow: undecided, or decided alone": mark("o", **hollow),
         "hollow between two bars: no effect": (mark("|", **BAR), mark("o", **hollow), mark("|", **BAR)),
         ANOTHER_WAY: Line2D([], [], color="0.3", marker=READING_MARK, markersize=5, linewidth=1),
         **(

@@ -177,15 +177,24 @@ def every_run(
     axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], judged: Judged, color: str
 ) -> None:
     """Draw every run of an arm that has a value as a point in the row, at `places` (one per run). Points are shifted so that
-    they overlap less. The shape shows the machine; runs that the verdict uses are filled."""
-    there = [(place, run.block) for place, run in zip(places, arm.runs, strict=True) if place is not None]
+    they overlap less. The shape shows the machine; runs that the verdict uses are filled, those without a result are
+    crosses."""
+    there = [(place, run) for place, run in zip(places, arm.runs, strict=True) if place is not None]
     spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
     size = 6 if len(there) < 12 else 4.5
-    for at, (value, block) in enumerate(there):
+    for at, (value, run) in enumerate(there):
         level = (at % MOST_LEVELS * STEP) % MOST_LEVELS if len(there) > 1 else MOST_LEVELS // 2
-        mark = MACHINE_MARKS[machines.index(block[0]) % len(MACHINE_MARKS)]
-        fill: Any = "full" if block in judged.get(arm.label, ()) else "none"
+        mark = LEFT_OUT if _is_left_out(run) else MACHINE_MARKS[machines.index(run.machine) % len(MACHINE_MARKS)]
+        fill: Any = "full" if run.block in judged.get(arm.label, ()) else "none"
         axis.plot([value], [row + spread[level]], mark, color=color, fillstyle=fill, alpha=0.8, markersize=size)
+
+
+LEFT_OUT = "x"
+"""The mark of a run that has a value but no result, as it learned nothing."""
+
+
+def _is_left_out(run: ArmRun) -> bool:
+    return run.failed and run.value is not None
 
 
 MOST_LEVELS, STEP = 5, 2
@@ -193,7 +202,8 @@ MOST_LEVELS, STEP = 5, 2
 
 
 def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged], machines: Sequence[str]) -> None:
-    """Explain below the picture the shapes, if there are several `machines`, and filled and hollow points, if some are hollow.
+    """Explain below the picture the shapes, if there are several `machines`, filled and hollow points, if some are hollow, and
+    crosses, if there are any.
     `judged`: of each finding."""
     shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
     fills = [_point("o", "none", "hollow: not judged yet")]
@@ -201,7 +211,10 @@ def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judge
         fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
     rows = zip(found, judged, strict=True)
     hollow = any(set(arm.by_block) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
-    columns = [column for column, is_shown in ((shapes, len(machines) > 1), (fills, hollow)) if is_shown]
+    crosses = [_point(LEFT_OUT, "none", "cross: did not learn, left out of means and estimates")]
+    crossed = any(map(_is_left_out, (run for one in found for arm in one.arms for run in arm.runs)))
+    shown = (shapes, len(machines) > 1), (fills, hollow), (crosses, crossed)
+    columns = [column for column, is_shown in shown if is_shown]
     if columns:
         tall = max(map(len, columns))
         handles = [handle for column in columns for handle in column + [_point("", "none", " ")] * (tall - len(column))]

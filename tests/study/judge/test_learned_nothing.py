@@ -14,8 +14,10 @@ from scipy import stats
 
 from alexnet.machine import Machine
 from alexnet.recipe import changed
+from alexnet.training.answers import answers_of
 from alexnet.training.loop import fit
-from study.judge.arms import learned_nothing
+from study.judge.arms import guesses, learned_nothing
+from study.judge.evidence import find
 from study.record import tables
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -94,3 +96,32 @@ def test_rows_of_the_tables_are_judged_as_they_are_read(tmp_path):
     same = replace(made_up_result(small_run(seed=2)), predicted_classes=1)
     tables.merge(tmp_path, [own, old, same])
     assert [learned_nothing(row) for row in tables.read(tmp_path)[0].to_dict("records")] == [False, False, True]
+
+
+OWN = "own-pets-32px-3classes-96images"
+"""The case of 24 own test photographs, of which 12 or 16 wrong are alike within chance; guessing gives 2/3."""
+
+
+def of_pets(test_error: float, train_error: float | None, classes: int = 3):
+    return run(test_error, 2 / 3, classes, 24, scale=OWN, train_error=train_error)
+
+
+def test_a_run_that_learned_its_training_images_learned_something_however_few_test_images_there_are():
+    assert guesses(of_pets(12 / 24, 0.3)) and not learned_nothing(of_pets(12 / 24, 0.3))
+    assert guesses(of_pets(16 / 24, 0.3)) and not learned_nothing(of_pets(16 / 24, 0.3))
+    assert not guesses(of_pets(8 / 24, 0.3)) and not learned_nothing(of_pets(8 / 24, 0.9))
+
+
+def test_a_run_that_guesses_on_training_images_too_learned_nothing():
+    assert learned_nothing(of_pets(12 / 24, 0.6)) and learned_nothing(of_pets(12 / 24, 2 / 3))
+    assert learned_nothing(of_pets(12 / 24, None)) and learned_nothing(of_pets(12 / 24, float("nan")))  # not measured
+    assert learned_nothing(of_pets(16 / 24, 0.1, classes=1))  # for example where most training images are of one class
+
+
+def test_the_training_error_of_the_tables_is_used(tmp_path):
+    """The made-up runs have 40% errors on training images, far below the 90% of guessing, and 90% on test images."""
+    wrong = {"test_error": 0.9, "answers": answers_of(np.arange(20) >= 18)}
+    runs = [replace(made_up_result(small_run(seed=seed)), **wrong) for seed in range(2)]
+    badly = [replace(point, train_error=0.9) for point in runs[1].points]
+    tables.merge(tmp_path, [runs[0], replace(runs[1], points=tuple(badly))])
+    assert [learned_nothing(row) for row in find(tmp_path).runs.to_dict("records")] == [False, True]

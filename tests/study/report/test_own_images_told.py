@@ -66,3 +66,26 @@ def test_another_split_of_the_same_images_is_told_beside(results):
 def test_the_scale_of_own_images_is_in_its_name_alone():
     scale = scale_named(LABEL)
     assert (scale.data, scale.side, scale.train_images, scale.diff["model.classes"]) == ("own-pets-32px", 32, 160, 3)
+
+
+def test_a_run_that_only_the_few_test_images_cannot_tell_from_guessing_keeps_its_result_and_is_named(tmp_path):
+    """Of 40 test images 28 wrong, where guessing has 26: the training images, with 40% errors, were learned."""
+    made = runs(LABEL, "0123456789ab", 2)
+    poor = np.arange(IMAGES) < 28
+    at = next(at for at, one in enumerate(made) if one.asked.arm == "none")
+    made[at] = replace(made[at], test_error=float(poor.mean()), answers=answers_of(~poor))
+    tables.merge(tmp_path, made)
+    (found,) = only(tmp_path)
+    assert found.verdict.look.failures == () and found.verdict.effect.estimate == pytest.approx(5.0)
+    assert "1 of 3 runs of none is no better than guessing on the 40 test images, but better on the training" in why(found)
+
+
+def test_where_the_images_error_is_not_known_the_reason_is_said(tmp_path, results):
+    made = runs(LABEL, "0123456789ab", 2)
+    without, one_pair = tmp_path / "without", tmp_path / "one pair"
+    tables.merge(without, [replace(one, answers=None, answers_ten_views=None) for one in made])
+    tables.merge(one_pair, [one for one in made if one.seed == 0])
+    (ten_views,) = [one for one in find(results).found if one.claim_name == "ten_views"]
+    assert "alone: which of them each run answered correctly was not kept." in why(only(without)[0])
+    assert "alone: what others would give takes two pairs with a result, or more." in why(only(one_pair)[0])
+    assert "alone: for this measure, what others would give is not computed." in why(ten_views)

@@ -115,6 +115,7 @@ def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
     assert bars == {"no effect": [[-0.5, 0.5]], "undecided": [], "supported": []}
     texts = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
     assert "hollow between two bars: no effect" in texts
+    assert "hollow: undecided, or decided alone" in texts
 
 
 def test_training_errors_on_one_axis_say_when_each_is_measured():

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import matplotlib.text
 import numpy as np
 import pytest
 from helpers import made_up_result, whole_report
@@ -15,6 +16,7 @@ from study.report.claim_sections import claim_section
 from study.report.figures.errors import errors_at_end
 from study.report.pages import write_report
 from study.report.phrases import mean_of, measured_words
+from study.report.sentences import why
 from study.report.verdict_table import verdict_table
 from study.run.result import RunResult
 
@@ -140,3 +142,40 @@ def test_with_too_few_runs_it_still_renders_and_gives_no_verdict(tmp_path, seeds
     assert found.verdict.direction == "incomplete"
     write_report(tmp_path)
     assert f"{3 - seeds} more per arm for look 1 of 4" in whole_report(tmp_path)
+
+
+def texts_of(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def test_a_run_that_learned_nothing_is_a_cross_in_the_picture_and_the_legend_says_so(with_an_idle_run):
+    figure = errors_at_end([with_an_idle_run])
+    crosses = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert crosses == [90] and "cross: did not learn, left out of means and estimates" in texts_of(figure)
+
+
+def test_where_no_pair_is_left_with_a_result_nothing_says_that_none_was_run_or_that_there_is_an_estimate(tmp_path):
+    runs = runs_of(3)
+    idle = [
+        replace(run, predicted_classes=1, test_error=0.9, test_error_ten_views=0.9) if run.asked.arm == "none" else run
+        for run in runs
+    ]
+    tables.merge(tmp_path, idle)
+    (found,) = found_in(tmp_path)
+    shown = texts_of(errors_at_end([found]))
+    assert "no estimate: too few pairs have a result" in shown and "no seed has a run of both" not in shown
+    assert "The verdict uses the ranks" in why(found) and "The estimate is from the other runs" not in why(found)
+    assert "no estimate yet (paper: +1.4 points): undecided; 3 of 3 runs of none did not learn" in verdict_table([found])
+
+
+def test_the_estimate_of_the_runs_with_a_result_is_said_to_be_from_these(with_an_idle_run):
+    assert "1 of 3 runs of none did not learn. The estimate is from the other runs. The verdict" in why(with_an_idle_run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds, is_said", [((0, 1, 2, 3, 4), True), ((0, 1, 2), False)])
+def test_where_a_mean_is_of_other_seeds_than_the_comparison_the_page_says_so_once(tmp_path, seeds, is_said):
+    tables.merge(tmp_path, [run for run in runs_of(3) if run.seed in seeds])
+    write_report(tmp_path)
+    page = (tmp_path / "claims" / "response_norm.md").read_text()
+    assert page.count('So "against control" is not simply the difference of two means.') == is_said
