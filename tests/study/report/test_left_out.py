@@ -1,17 +1,22 @@
 """study/report/left_out.py: runs of a claim whose file is not here are named wherever findings are told."""
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers import made_up_result
 
+from alexnet.machine import Machine
+from study.cli.console import Console
 from study.cli.main import main
+from study.cli.training import conclude
 from study.judge.evidence import find
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.left_out import left_out_words
+from study.run.one_run import Place
 
 SCALE = "cifar10-jpeg"
 
@@ -62,4 +67,13 @@ def test_the_report_and_the_terminal_name_what_is_left_out_and_an_earlier_page_o
 def test_a_merge_names_what_has_no_claim_here(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "together"))
     main(["merge", str(folder)])
+    assert left_out_words(find(folder)) in capsys.readouterr().out
+
+
+def test_the_end_of_a_run_names_what_has_no_claim_here(folder, monkeypatch, capsys):
+    for written in ("study.report.pages.write_report", "study.report.verdict_files.write_verdicts"):
+        monkeypatch.setattr(written, lambda *_: [])
+    monkeypatch.setattr("study.tracking.summary.write_summaries", lambda *_: None)
+    here = Place(Machine(device="cpu", name="here", precision="fp32", threads=1), folder, folder)
+    conclude(Namespace(json=False), [], here, folder, Console())
     assert left_out_words(find(folder)) in capsys.readouterr().out
